@@ -61,7 +61,9 @@ RULES = {
     "sweep_steps": (int, _between(20, 100_000)),
     "first_lr": (float, _between(1e-12, 1)),
     "last_lr": (float, _between(1e-6, 1000)),
-    "extra_iteration": (dict, _FREE),
+    "schedule": (str, _one_of("constant", "one_cycle")),
+    "extra_epochs": (int, _between(1, 10_000)),
+    "extra_schedule": (str, _one_of("constant", "one_cycle")),
     "checkpoint": (str, _FREE),
     "language": (str, _one_of("fr", "en")),
     "author": (str, _FREE),
@@ -92,7 +94,7 @@ def _check_list(name: str, values, accepts, wanted: str) -> list:
 
 
 def _a(kind: type) -> str:
-    names = {int: "a whole number", float: "a number", bool: "True or False", str: "text", dict: "a dict"}
+    names = {int: "a whole number", float: "a number", bool: "True or False", str: "text"}
     return names[kind]
 
 
@@ -115,6 +117,7 @@ class Config:
     weight_decay: float = 1e-5
     channels_block3: int = 256
     dropout: float = 0.0
+    schedule: str = "constant"  # of the learning rate
     train_images: int = 0  # 0: all; otherwise a seeded random subset
     valid_images: int = 0
 

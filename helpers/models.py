@@ -1,0 +1,78 @@
+"""The course's CNN, and the linear model it is compared with."""
+
+from collections import OrderedDict
+
+import torch
+from torch import nn
+
+from helpers.config import ATTRIBUTES, IMAGE_SIZE
+
+COURSE_PARAMETERS = 372_997  # of the course's network with channels_block3=256
+
+
+def conv_block(in_channels: int, out_channels: int, pool: bool) -> nn.Sequential:
+    """3x3 convolution, batch normalisation, ReLU, and where asked a halving max-pool.
+
+    The pool stands before the ReLU: both keep the order of values, so the function is the same, and the
+    ReLU sees a quarter of the pixels.
+    """
+    layers = [
+        ("conv", nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1)),
+        ("norm", nn.BatchNorm2d(out_channels)),
+        ("pool", nn.MaxPool2d(2) if pool else None),
+        ("relu", nn.ReLU(inplace=True)),
+    ]
+    return nn.Sequential(OrderedDict((name, layer) for name, layer in layers if layer is not None))
+
+
+class CourseCNN(nn.Module):
+    """Images (B, 3, 64, 64) -> logits (B, 5): three convolution blocks, a global average, a linear head."""
+
+    def __init__(self, channels_block3: int = 256, dropout: float = 0.0):
+        super().__init__()
+        self.block1 = conv_block(3, 64, pool=True)
+        self.block2 = conv_block(64, 128, pool=True)
+        self.block3 = conv_block(128, channels_block3, pool=False)
+        self.average = nn.AdaptiveAvgPool2d(1)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(channels_block3, len(ATTRIBUTES))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        features = self.block3(self.block2(self.block1(images)))
+        return self.head(self.dropout(self.average(features).flatten(1)))
+
+
+class LogisticRegression(nn.Sequential):
+    """Images (B, 3, 64, 64) -> logits (B, 5): one weight a pixel, channel and attribute."""
+
+    def __init__(self):
+        super().__init__(OrderedDict(flatten=nn.Flatten()))
+        self.head = nn.Linear(3 * IMAGE_SIZE**2, len(ATTRIBUTES))
+        nn.init.zeros_(self.head.weight)  # convex: any start will do, and zero adds no noise
+        nn.init.zeros_(self.head.bias)
+
+
+def build_model(
+    seed: int, device: torch.device, channels_block3: int = 256, dropout: float = 0.0
+) -> CourseCNN:
+    """Build the course's CNN on `device`, its initial weights drawn by `seed` (set before they are drawn)."""
+    torch.manual_seed(seed)
+    model = CourseCNN(channels_block3, dropout)
+    return model.to(device, memory_format=torch.channels_last)
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Return the number of trainable parameters."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+@torch.no_grad()
+def start_from_priors(model: nn.Module, rates: torch.Tensor):
+    """Set the head so that the untrained model answers each attribute's base rate (5,).
+
+    The bias becomes the log-odds of the rates and the weights nearly nothing; the loss at initialisation
+    is then the mean entropy of the priors (Karpathy, "A Recipe for Training Neural Networks", 2019).
+    """
+    rates = rates.clamp(1e-4, 1 - 1e-4)
+    model.head.bias.copy_(torch.logit(rates))
+    model.head.weight.mul_(0.01)

@@ -1,0 +1,109 @@
+"""Print an HTML report to PDF, by a browser of the Chromium family or else by WeasyPrint."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from helpers.errors import StudyError
+
+TIMEOUT = 120  # seconds; a report takes two or three
+NAMES = (
+    *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"),
+    *("microsoft-edge", "microsoft-edge-stable", "msedge"),
+)
+UNIX_PLACES = (
+    *("/snap/bin/chromium", "/opt/google/chrome/chrome", "/opt/microsoft/msedge/msedge"),
+    *(
+        f"{home}/Applications/{name}.app/Contents/MacOS/{name}"
+        for home in ("", "~")
+        for name in ("Google Chrome", "Chromium", "Microsoft Edge")
+    ),
+)
+WINDOWS_FOLDERS = ("ProgramFiles", "ProgramFiles(x86)", "LocalAppData")
+WINDOWS_PLACES = (
+    *("Google/Chrome/Application/chrome.exe", "Chromium/Application/chrome.exe"),
+    "Microsoft/Edge/Application/msedge.exe",
+)
+
+
+def to_pdf(html: Path, target: Path) -> str:
+    """Print `html` to the PDF `target` and return the name of the engine: "chromium", "WeasyPrint", ….
+
+    StudyError, saying what to install, if neither works; an older `target` then stays as it was.
+    """
+    html, target = Path(html).resolve(), Path(target).resolve()
+    if not html.is_file():
+        raise StudyError(f"There is no {html} to print; export the notebook to HTML first.")
+    # Beside the target: a snap's Chromium cannot write to /tmp, and os.replace stays on one disk.
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix="pdf-", ignore_cleanup_errors=True) as folder:
+        printed, failures = Path(folder) / "printed.pdf", []
+        for engine in (_by_browser, _by_weasyprint):
+            name, failure = engine(html, printed)
+            if not failure and _is_pdf(printed):
+                os.replace(printed, target)
+                return name
+            failures.append(f"{name}: {failure or 'it wrote no PDF'}")
+    raise StudyError(
+        f"No PDF was made of {html} ({'; '.join(failures)}). The HTML is there: open it in any browser and "
+        "print it to PDF, or install Chromium, Chrome or Edge (Debian: apt-get install chromium; elsewhere, "
+        "set CHROME_PATH to the program) or WeasyPrint with Pango (Debian: apt-get install libpangoft2-1.0-0)."
+    )
+
+
+def find_browser() -> str | None:
+    """Return the path of a Chromium, Chrome or Edge, or None; $CHROME_PATH comes first."""
+    windows = [
+        Path(os.environ[name]) / place
+        for name in WINDOWS_FOLDERS
+        if name in os.environ
+        for place in WINDOWS_PLACES
+    ]
+    places = [Path(place).expanduser() for place in UNIX_PLACES] + windows
+    candidates = [os.environ.get("CHROME_PATH", ""), *NAMES, *map(str, places)]
+    return next(filter(None, map(shutil.which, candidates)), None)
+
+
+def _by_browser(html: Path, printed: Path) -> tuple[str, str]:
+    """Return the browser's name and why it failed ("" if it says that it did not)."""
+    browser = find_browser()
+    if browser is None:
+        return "Chromium, Chrome, Edge", "not found"
+    name = Path(browser).stem
+    command = [
+        *(browser, "--headless", "--disable-gpu", f"--user-data-dir={printed.parent / 'profile'}"),
+        *(
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--no-first-run",
+        ),
+        *("--no-pdf-header-footer", "--generate-pdf-document-outline", f"--print-to-pdf={printed}"),
+        *(["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []),  # root's Chromium has none
+        html.as_uri(),
+    ]
+    try:
+        # Not captured: a pipe held open by a child of the browser would outlive the time-out.
+        code = subprocess.run(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=TIMEOUT
+        ).returncode
+    except subprocess.TimeoutExpired:
+        return name, f"no answer in {TIMEOUT} s"
+    except OSError as error:
+        return name, str(error)
+    return name, f"exit status {code}" if code else ""
+
+
+def _by_weasyprint(html: Path, printed: Path) -> tuple[str, str]:
+    try:
+        from weasyprint import HTML
+
+        HTML(filename=str(html)).write_pdf(str(printed))
+    except (ImportError, OSError) as error:  # OSError: Pango, a system library, is missing
+        return "WeasyPrint", str(error).splitlines()[0]
+    return "WeasyPrint", ""
+
+
+def _is_pdf(path: Path) -> bool:
+    return path.is_file() and path.read_bytes()[:4] == b"%PDF"

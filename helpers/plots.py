@@ -1,0 +1,261 @@
+"""Plots: data in, Axes out; grids are made of them."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from helpers.config import ATTRIBUTES
+
+SPLIT_COLOURS = {"train": "#3b6ea5", "valid": "#d98032", "test": "#5b9a68"}
+INK, SOFT, ACCENT = "#222831", "#8a94a6", "#b03a48"
+
+
+def use_style():
+    """Set the study's look: quiet axes, readable sizes, the same in every notebook."""
+    plt.rcParams.update(
+        {
+            "figure.dpi": 110,
+            "figure.constrained_layout.use": True,
+            "font.size": 9.5,
+            "axes.titlesize": 10.5,
+            "axes.titleweight": "bold",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.edgecolor": SOFT,
+            "axes.grid": True,
+            "axes.axisbelow": True,
+            "grid.color": "#e4e7ec",
+            "legend.frameon": False,
+            "text.color": INK,
+            "axes.labelcolor": INK,
+            "image.cmap": "viridis",
+        }
+    )
+
+
+def show_images(
+    images: np.ndarray, titles: list[str] | None = None, columns: int = 8, size: float = 1.25
+) -> Figure:
+    """Show images (N, 3, H, W), uint8 or float in [0, 1], as a grid."""
+    rows = -(-len(images) // columns)
+    lines = max((title.count("\n") + 1 for title in titles or [""]), default=1) if titles else 0
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(columns * size, rows * (size + 0.16 * lines)), squeeze=False
+    )
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for index, (axis, image) in enumerate(zip(axes.flat, images, strict=False)):
+        axis.imshow(np.transpose(np.asarray(image), (1, 2, 0)), interpolation="nearest")
+        if titles:
+            axis.set_title(titles[index], fontsize=7, fontweight="normal")
+    return figure
+
+
+def labels_in_words(targets: np.ndarray) -> str:
+    """Return the positive attributes of one image (5,), one a line."""
+    return "\n".join(name for name, positive in zip(ATTRIBUTES, targets, strict=True) if positive) or "none"
+
+
+def plot_rates(rates: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Bars of positive rates, one group an attribute (rows), one bar a split (columns)."""
+    ax = ax or plt.subplots(figsize=(7, 3.2))[1]
+    width = 0.8 / len(rates.columns)
+    for index, split in enumerate(rates.columns):
+        positions = np.arange(len(rates)) + (index - (len(rates.columns) - 1) / 2) * width
+        bars = ax.bar(positions, rates[split], width * 0.92, label=split, color=SPLIT_COLOURS[split])
+        ax.bar_label(bars, [f"{100 * rate:.0f}" for rate in rates[split]], fontsize=7, padding=1)
+    ax.set_xticks(range(len(rates)), rates.index)
+    ax.set(ylim=(0, 1), ylabel="share of positives", title="Positive rates (percent above the bars)")
+    ax.grid(axis="x", visible=False)
+    ax.legend(ncols=len(rates.columns))
+    return ax
+
+
+def plot_matrix(
+    table: pd.DataFrame, title: str, ax: Axes | None = None, digits: int = 2, diverging=False
+) -> Axes:
+    """Heat-map of a table with its values written in the cells."""
+    ax = ax or plt.subplots(figsize=(0.9 * len(table.columns) + 1.8, 0.5 * len(table) + 1.6))[1]
+    values = table.to_numpy(float)
+    limit = np.nanmax(np.abs(values)) if diverging else None
+    image = ax.imshow(
+        values,
+        cmap="RdBu_r" if diverging else "viridis",
+        vmin=-limit if diverging else None,
+        vmax=limit,
+        aspect="auto",
+    )
+    for (row, column), value in np.ndenumerate(values):
+        red, green, blue, _ = image.cmap(image.norm(value))
+        ink = "black" if 0.3 * red + 0.59 * green + 0.11 * blue > 0.5 else "white"
+        ax.text(column, row, f"{value:.{digits}f}", ha="center", va="center", color=ink, fontsize=8)
+    ax.set_xticks(range(len(table.columns)), table.columns, rotation=30, ha="right")
+    ax.set_yticks(range(len(table)), table.index)
+    ax.set_title(title)
+    ax.grid(visible=False)
+    return ax
+
+
+def plot_history(history: pd.DataFrame, axes: tuple[Axes, Axes] | None = None) -> Figure:
+    """Learning curves: losses on the left, valid micro-F1 and accuracy on the right; the best epoch is marked."""
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.2))
+    lines = {
+        "train_loss": ("train (as trained on)", SPLIT_COLOURS["train"], ":"),
+        "train_eval_loss": ("train (eval mode, no augmentation)", SPLIT_COLOURS["train"], "-"),
+        "val_loss": ("valid", SPLIT_COLOURS["valid"], "-"),
+    }
+    for column, (label, colour, style) in lines.items():
+        if column in history:
+            axes[0].plot(
+                history["epoch"], history[column], style, color=colour, label=label, marker="o", ms=3
+            )
+    best = history["epoch"][history["val_loss"].idxmin()]
+    axes[0].axvline(best, color=SOFT, lw=1, ls="--", label=f"lowest valid loss: epoch {best}")
+    axes[0].set(xlabel="epoch", title="Loss (binary cross-entropy)")
+    axes[0].legend(fontsize=8)
+    axes[1].plot(history["epoch"], history["val_f1"], color=ACCENT, marker="o", ms=3, label="micro-F1")
+    axes[1].plot(history["epoch"], history["val_acc"], color=INK, marker="o", ms=3, label="mean accuracy")
+    axes[1].set(xlabel="epoch", title="Valid metrics")
+    axes[1].legend(fontsize=8)
+    for axis in axes:
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    return figure
+
+
+def plot_curves(
+    curves: dict[str, pd.DataFrame], title: str, column: str = "val_loss", ax: Axes | None = None
+) -> Axes:
+    """One curve of `column` against the epoch for each named history."""
+    ax = ax or plt.subplots(figsize=(5, 3))[1]
+    colours = plt.cm.viridis(np.linspace(0.05, 0.85, len(curves)))
+    for (label, history), colour in zip(curves.items(), colours, strict=True):
+        ax.plot(history["epoch"], history[column], color=colour, marker="o", ms=3, label=label)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.set(xlabel="epoch", ylabel=column.replace("val_", "valid "), title=title)
+    ax.legend(fontsize=8)
+    return ax
+
+
+def plot_sweep(sweep: pd.DataFrame, marks: dict[str, float], window: tuple[float, float]) -> Axes:
+    """The lr range test: raw and smoothed loss against lr, suggestions marked, the stable window shaded."""
+    ax = plt.subplots(figsize=(7.5, 3.4))[1]
+    ax.plot(sweep["lr"], sweep["loss"], color=SOFT, lw=0.7, alpha=0.7, label="loss of each batch")
+    ax.plot(sweep["lr"], sweep["smoothed"], color=INK, lw=2, label="smoothed")
+    ax.axvspan(
+        *window, color=SPLIT_COLOURS["test"], alpha=0.12, label=f"stable: {window[0]:.1e} to {window[1]:.1e}"
+    )
+    for (name, lr), colour in zip(
+        marks.items(), (ACCENT, SPLIT_COLOURS["train"], SPLIT_COLOURS["valid"]), strict=False
+    ):
+        ax.axvline(lr, color=colour, lw=1.5, ls="--", label=f"{name}: {lr:.1e}")
+    smoothed = sweep["smoothed"]
+    ax.set(xscale="log", xlabel="lr", ylabel="loss", title="Learning-rate range test")
+    ax.set_ylim(smoothed.min() - 0.1, min(smoothed.max() * 1.1, 4 * smoothed.min()) + 0.05)
+    ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return ax
+
+
+def plot_grid(table: pd.DataFrame, value: str = "val_loss") -> Axes:
+    """The whole grid as one heat-map: lr and weight decay down, channels and dropout across."""
+    pivot = table.pivot(index=["lr", "weight_decay"], columns=["channels_block3", "dropout"], values=value)
+    pivot.index = [f"lr {lr:g}, wd {decay:g}" for lr, decay in pivot.index]
+    pivot.columns = [f"{channels} ch, dropout {dropout:g}" for channels, dropout in pivot.columns]
+    return plot_matrix(pivot, f"Grid: {value.replace('val_', 'valid ')}", digits=4)
+
+
+def plot_parallel(table: pd.DataFrame, factors: tuple[str, ...], value: str = "val_loss") -> Axes:
+    """Parallel coordinates: one line a cell through its factors to its valid loss; the best in red."""
+    ax = plt.subplots(figsize=(8, 3.4))[1]
+    columns = [*factors, value]
+    ranked = table.sort_values(value, ascending=False)
+    scaled = pd.DataFrame({name: _spread(ranked[name], as_levels=name in factors) for name in columns})
+    for position, (_, row) in enumerate(scaled.iterrows()):
+        best = position == len(scaled) - 1
+        shade = plt.cm.viridis(0.9 * (1 - position / max(len(scaled) - 1, 1)))
+        ax.plot(
+            range(len(columns)),
+            row,
+            color=ACCENT if best else shade,
+            lw=2.5 if best else 0.9,
+            zorder=2 + best,
+        )
+    for position, name in enumerate(columns):
+        levels = sorted(table[name].unique()) if name in factors else [table[name].min(), table[name].max()]
+        heights = _spread(pd.Series(levels), as_levels=name in factors)
+        for level, height in zip(levels, heights, strict=True):
+            text = f"{level:g}" if name in factors else f"{level:.4f}"
+            ax.text(
+                position + 0.03,
+                height,
+                text,
+                fontsize=8,
+                va="center",
+                bbox={"fc": "white", "ec": "none", "pad": 1},
+            )
+    ax.set_xticks(range(len(columns)), columns)
+    ax.set(yticks=[], title="Every cell of the grid; the best in red")
+    ax.spines["left"].set_visible(False)
+    return ax
+
+
+def _spread(values: pd.Series, as_levels: bool) -> pd.Series:
+    """Map values to [0, 1]: a factor's levels evenly, a measurement linearly."""
+    numbers = values.rank(method="dense") if as_levels else values
+    span = numbers.max() - numbers.min()
+    return (numbers - numbers.min()) / span if span else numbers * 0 + 0.5
+
+
+def plot_effects(effects: pd.DataFrame) -> Figure:
+    """For each factor, the best and the mean valid loss of the cells with each value."""
+    factors = list(dict.fromkeys(effects["factor"]))
+    figure, axes = plt.subplots(
+        1, len(factors), figsize=(2.4 * len(factors), 2.8), sharey=True, squeeze=False
+    )
+    for axis, factor in zip(axes[0], factors, strict=True):
+        rows = effects[effects["factor"] == factor]
+        positions = range(len(rows))
+        axis.plot(positions, rows["mean"], "o-", color=SOFT, label="mean of the cells")
+        axis.plot(positions, rows["best"], "o-", color=ACCENT, label="best cell")
+        axis.set_xticks(positions, [f"{value:g}" for value in rows["value"]])
+        axis.set_title(factor)
+        axis.margins(x=0.25)
+    axes[0][0].set_ylabel("valid loss")
+    axes[0][-1].legend(fontsize=8)
+    return figure
+
+
+def plot_bars(table: pd.DataFrame, title: str) -> Axes:
+    """Horizontal bars, one group a row of the table and one bar a column."""
+    ax = table.iloc[::-1].plot.barh(figsize=(7.5, 0.55 * len(table) + 1.2), width=0.8, colormap="viridis")
+    ax.set(xlim=(0, 1), title=title, ylabel="")
+    ax.grid(axis="y", visible=False)
+    ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return ax
+
+
+def plot_confusion(counts: pd.DataFrame) -> Figure:
+    """The 2x2 confusion counts of each attribute, shaded by the share within the true class."""
+    figure, axes = plt.subplots(1, len(counts), figsize=(1.9 * len(counts), 2.3))
+    for axis, (attribute, row) in zip(np.atleast_1d(axes), counts.iterrows(), strict=True):
+        matrix = np.array([[row["tn"], row["fp"]], [row["fn"], row["tp"]]], float)
+        shares = matrix / matrix.sum(1, keepdims=True).clip(min=1)
+        axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        for (i, j), count in np.ndenumerate(matrix):
+            ink = "white" if shares[i, j] > 0.55 else INK
+            axis.text(
+                j,
+                i,
+                f"{count:,.0f}\n{100 * shares[i, j]:.1f} %",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color=ink,
+            )
+        axis.set_xticks([0, 1], ["no", "yes"])
+        axis.set_yticks([0, 1], ["no", "yes"])
+        axis.set(title=attribute, xlabel="answered")
+        axis.grid(visible=False)
+    np.atleast_1d(axes)[0].set_ylabel("true")
+    return figure

@@ -1,0 +1,206 @@
+"""Run folders: results, figures, checkpoints and logs of one run, each in its place."""
+
+import json
+import math
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+
+from helpers.celeba import Dataset
+from helpers.checkpoints import save_checkpoint
+from helpers.config import CHECKPOINTS, FIGURES, META, ROOT, RUNS, Config
+from helpers.devices import choose_device, describe
+from helpers.errors import StudyError
+
+
+class Run:
+    """The folders of one run, as seen by one notebook.
+
+    Results go to runs/<run_name>/results/<notebook>.json, figures to figures/<run_name>/, weights to
+    checkpoints/<run_name>/. `dataset` is what the notebook reads, where it reads one.
+    """
+
+    def __init__(self, notebook: str, config: Config, dataset: Dataset | None = None):
+        self.notebook, self.config, self.dataset = notebook, config, dataset
+        self.folder = RUNS / config.run_name
+        self.results = self.folder / "results"
+        self.figures = FIGURES / config.run_name
+        self.checkpoints = CHECKPOINTS / config.run_name
+        self._started = time.perf_counter()
+        for folder in (self.results, self.figures):
+            _make(folder)
+
+    def write(self, **results) -> Path:
+        """Write the notebook's results, with its parameters, data and environment, as JSON."""
+        content = {
+            "notebook": self.notebook,
+            "written": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(time.perf_counter() - self._started, 1),
+            "parameters": self.config.to_dict(),
+            "data": self._describe_data(),
+            "environment": environment(choose_device(self.config.device)),
+            **results,
+        }
+        path = self.results / f"{self.notebook}.json"
+        write_text(path, json.dumps(plain(content), indent=1, ensure_ascii=False))
+        print(f"Results: {_short(path)}")
+        return path
+
+    def read(self, notebook: str, needed_for: str = "") -> dict:
+        """Return another notebook's results; StudyError says which notebook to run where there are none."""
+        path = self.results / f"{notebook}.json"
+        if not path.is_file():
+            why = f" {needed_for}" if needed_for else ""
+            raise StudyError(
+                f"{self.notebook} needs the results of {notebook}{why}, and {_short(path)} is not there. "
+                f"Run {notebook} first, with run_name={self.config.run_name!r}."
+            )
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    def has(self, notebook: str) -> bool:
+        """Say whether that notebook's results are there."""
+        return (self.results / f"{notebook}.json").is_file()
+
+    def save_figure(self, figure, name: str) -> Path:
+        """Save a figure as figures/<run_name>/<notebook>_<name>.png; drawn faces are said to be drawn."""
+        if self.dataset is not None and self.dataset.drawn:
+            figure.text(0.995, 0.005, "drawn faces", ha="right", va="bottom", fontsize=7, color="#a33")
+        path = self.figures / f"{self.notebook}_{name}.png"
+        try:
+            figure.savefig(path, dpi=150, bbox_inches="tight", facecolor="white")
+        except OSError as error:
+            raise StudyError(f"The figure {path} cannot be written ({error}).") from error
+        return path
+
+    def save_checkpoint(self, name: str, model, epoch: int, metrics: dict, config: Config | None = None):
+        """Write checkpoints/<run_name>/<name>.pt."""
+        path = self.checkpoints / f"{name}.pt"
+        source = self.dataset.source if self.dataset else "unknown"
+        save_checkpoint(path, model, config or self.config, epoch, metrics, source)
+
+    def write_config(self, config: Config):
+        """Write runs/<run_name>/config.yaml in the course's form."""
+        content = {
+            "model": {
+                "type": "CourseCNN",
+                "num_classes": META["num_classes"],
+                "input_shape": list(META["input_shape"]),
+                "channels_block3": config.channels_block3,
+                "dropout": config.dropout,
+            },
+            "train": {
+                "seed": config.seed,
+                "batch_size": config.batch_size,
+                "epochs": config.max_epochs,
+                "optimizer": {"name": "Adam", "lr": config.lr, "weight_decay": config.weight_decay},
+            },
+        }
+        write_text(self.folder / "config.yaml", yaml.safe_dump(content, sort_keys=False))
+
+    def tensorboard(self, name: str) -> Callable[[dict, object], None]:
+        """Return an `on_epoch` for `fit` that logs to runs/<run_name>/tensorboard/<name>, begun anew."""
+        from torch.utils.tensorboard import SummaryWriter  # a second to import: only where it is used
+
+        folder = self.folder / "tensorboard" / name
+        for old in folder.glob("events.out.tfevents.*"):
+            old.unlink()
+        writer = SummaryWriter(str(folder))
+        tags = {"train_loss": "train/loss", "val_loss": "val/loss", "val_f1": "val/f1", "val_acc": "val/acc"}
+
+        def log(row: dict, model=None):
+            for column in tags.keys() & row.keys():
+                writer.add_scalar(tags[column], row[column], row["epoch"])
+            writer.flush()
+
+        return log
+
+    def _describe_data(self) -> dict | None:
+        if self.dataset is None:
+            return None
+        return {
+            "source": self.dataset.source,
+            "drawn": self.dataset.drawn,
+            "root": str(self.dataset.root),
+            "images": len(self.dataset.annotations),
+            "listed": self.dataset.listed,
+            "split_sizes": self.dataset.split_sizes,
+            "whole_celeba": self.dataset.is_whole_celeba,
+            "fingerprint": self.dataset.fingerprint,
+        }
+
+
+def environment(device: torch.device) -> dict:
+    """Return what a result was computed with: versions, processor and git commit."""
+    return {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "device": describe(device),
+        "device_type": device.type,
+        "git_commit": _git_commit(),
+    }
+
+
+def _git_commit() -> str:
+    """Return the commit, with "+" where files differ from it; empty outside a git checkout."""
+
+    def git(*arguments) -> str:
+        command = ["git", "-C", str(ROOT), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    try:
+        commit = git("rev-parse", "--short=12", "HEAD")
+        return commit + ("+" if commit and git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def plain(value):
+    """Return `value` in JSON's types: tables as lists of rows, arrays as lists, what is not finite as null."""
+    if isinstance(value, pd.DataFrame):
+        named = value if isinstance(value.index, pd.RangeIndex) else value.reset_index()
+        return plain(named.to_dict(orient="records"))
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray | pd.Series):
+        return plain(value.tolist() if isinstance(value, np.ndarray) else value.to_dict())
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
+def write_text(path: Path, text: str):
+    """Write a text file whole or not at all; StudyError when the folder is read-only or the disk full."""
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        raise StudyError(f"{path} cannot be written ({error.strerror or error}).") from error
+
+
+def _make(folder: Path):
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StudyError(f"The folder {folder} cannot be made ({error.strerror or error}).") from error
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)

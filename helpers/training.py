@@ -1,0 +1,137 @@
+"""Training and prediction on one device: `fit` and `predict_logits`."""
+
+import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from helpers import metrics
+from helpers.batches import Split, normalise, training_batches
+from helpers.config import Config
+from helpers.devices import autocast, keep_freed_memory
+from helpers.progress import bar, line
+
+EVALUATION_BATCH = 512
+
+
+@torch.inference_mode()
+def predict_logits(model: nn.Module, split: Split, precision: str = "auto") -> np.ndarray:
+    """Return the logits (N, 5) of a whole split in eval mode, without augmentation; the mode is kept."""
+    was_training = model.training
+    model.eval()
+    logits = []
+    for images in split.images.split(EVALUATION_BATCH):
+        with autocast(images.device, precision):
+            logits.append(model(normalise(images)).float())
+    model.train(was_training)
+    return torch.cat(logits).cpu().numpy()
+
+
+def evaluate(model: nn.Module, split: Split, precision: str = "auto") -> dict[str, float]:
+    """Return `metrics.scores` of the model on a whole split."""
+    return metrics.scores(predict_logits(model, split, precision), split.targets.cpu().numpy())
+
+
+def build_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
+    """Return the course's Adam (weight decay as an L2 term), in one fused kernel a step."""
+    return torch.optim.Adam(model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
+
+
+def build_schedule(optimizer: torch.optim.Optimizer, config: Config, steps: int):
+    """Return the learning rate's schedule over `steps`: constant, or one cycle that peaks at `lr`."""
+    if config.schedule == "constant":
+        return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=config.lr, total_steps=steps, cycle_momentum=False
+    )
+
+
+def train_step(model: nn.Module, optimizer, images, targets, precision: str) -> torch.Tensor:
+    """Do one step of gradient descent; return the batch's mean loss, still on the device."""
+    with autocast(images.device, precision):
+        logits = model(images)
+    loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), targets)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+def fit(
+    model: nn.Module,
+    train: Split,
+    valid: Split,
+    config: Config,
+    *,
+    augmented: bool = True,
+    measure_train: bool = False,
+    on_epoch: Callable[[dict, nn.Module], None] | None = None,
+    label: str = "train",
+) -> pd.DataFrame:
+    """Train `model` in place for `config.max_epochs` and return its history, one row an epoch.
+
+    Columns: epoch, train_loss (the mean over the images as they were trained on, augmentation and all),
+    val_loss, val_f1 (micro), val_acc (mean accuracy), lr, seconds, images_per_second; with `measure_train`
+    also train_eval_loss: on the train split in eval mode without augmentation, as val_loss is measured.
+    `on_epoch(row, model)` is called after each epoch. Stops after an epoch whose loss is not finite.
+    """
+    keep_freed_memory()
+    generator = torch.Generator().manual_seed(config.seed)
+    torch.manual_seed(config.seed)  # dropout
+    optimizer = build_optimizer(model, config)
+    steps = config.max_epochs * math.ceil(len(train) / config.batch_size)
+    schedule = build_schedule(optimizer, config, steps)
+    history = []
+    for epoch in bar(range(1, config.max_epochs + 1), desc=label, unit="epoch"):
+        started = time.perf_counter()
+        batches = training_batches(train, config.batch_size, generator, augmented)
+        train_loss = _train_epoch(model, batches, optimizer, schedule, config.precision)
+        seconds = time.perf_counter() - started
+        row = {"epoch": epoch, "train_loss": train_loss, **_validation(model, valid, config)}
+        if measure_train:
+            row["train_eval_loss"] = evaluate(model, train, config.precision)["loss"]
+        row |= {
+            "lr": schedule.get_last_lr()[0],
+            "seconds": seconds,
+            "images_per_second": len(train) / seconds,
+        }
+        history.append(row)
+        line(f"{label} epoch {epoch}/{config.max_epochs}: {_in_words(row)}")
+        if on_epoch:
+            on_epoch(row, model)
+        if not math.isfinite(train_loss):
+            line(f"{label}: the loss is {train_loss} and will not come back; stopped.")
+            break
+    return pd.DataFrame(history)
+
+
+def _train_epoch(model: nn.Module, batches, optimizer, schedule, precision: str) -> float:
+    """Return the epoch's mean loss over its images, summed on the device and read once."""
+    model.train()
+    total, count = 0.0, 0
+    for images, targets in batches:
+        loss = train_step(model, optimizer, images, targets, precision)
+        schedule.step()
+        total, count = total + loss * len(images), count + len(images)
+    return float(total) / count
+
+
+def _validation(model: nn.Module, valid: Split, config: Config) -> dict[str, float]:
+    measured = evaluate(model, valid, config.precision)
+    return {
+        "val_loss": measured["loss"],
+        "val_f1": measured["micro_f1"],
+        "val_acc": measured["mean_accuracy"],
+    }
+
+
+def _in_words(row: dict) -> str:
+    return (
+        f"train loss {row['train_loss']:.4f}, valid loss {row['val_loss']:.4f}, "
+        f"micro-F1 {row['val_f1']:.4f}, accuracy {row['val_acc']:.4f} "
+        f"({row['seconds']:.0f} s, {row['images_per_second']:.0f} images/s)"
+    )
