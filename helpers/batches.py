@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from helpers.cache import load_images
 from helpers.celeba import Dataset

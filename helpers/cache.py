@@ -132,6 +132,4 @@ def _decode_with_pillow(data: bytes, where: str) -> torch.Tensor:
     except UnidentifiedImageError as error:
         raise StudyError(f"{where} is not an image.") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise StudyError(
-            f"{where} is a corrupt or truncated image ({error}); replace or delete it."
-        ) from error
+        raise StudyError(f"{where} is a corrupt or truncated image ({error}); replace or delete it.") from error

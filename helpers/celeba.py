@@ -116,9 +116,7 @@ class ImageZip:
         try:
             return self._zip.read(self._entries[name])
         except (zipfile.BadZipFile, OSError, EOFError) as error:
-            raise StudyError(
-                f"{self.where(name)} cannot be read ({error}); download the zip again."
-            ) from error
+            raise StudyError(f"{self.where(name)} cannot be read ({error}); download the zip again.") from error
 
     def where(self, name: str) -> str:
         return f"{self.path}:{self._entries[name].filename}"
@@ -191,9 +189,7 @@ def _find_images(root: Path) -> ImageFolder | ImageZip:
         return ImageFolder(folder)
     if archive.is_file():
         return ImageZip(archive)
-    raise StudyError(
-        f"{root} has annotations but no images: neither {IMAGE_FOLDER}/ nor {archive.name} is there."
-    )
+    raise StudyError(f"{root} has annotations but no images: neither {IMAGE_FOLDER}/ nor {archive.name} is there.")
 
 
 def read_annotations(root: Path) -> pd.DataFrame:

@@ -75,15 +75,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise StudyError(f"{path} is not a checkpoint of this study (no format '{FORMAT}' in it).")
     if content["attributes"] != list(ATTRIBUTES):
-        raise StudyError(
-            f"{path} answers {content['attributes']}, but this study asks for {list(ATTRIBUTES)}."
-        )
+        raise StudyError(f"{path} answers {content['attributes']}, but this study asks for {list(ATTRIBUTES)}.")
     architecture = content["architecture"]
     model = CourseCNN(architecture["channels_block3"], architecture["dropout"])
     try:
         model.load_state_dict(content["model"])
     except RuntimeError as error:
-        raise StudyError(
-            f"{path} holds weights of another shape than its architecture {architecture}."
-        ) from error
+        raise StudyError(f"{path} holds weights of another shape than its architecture {architecture}.") from error
     return Checkpoint(model.eval().to(memory_format=torch.channels_last), content)

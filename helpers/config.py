@@ -63,6 +63,7 @@ RULES = {
     "last_lr": (float, _between(1e-6, 1000)),
     "schedule": (str, _one_of("constant", "one_cycle")),
     "extra_epochs": (int, _between(1, 10_000)),
+    "extra_lr": (float, _between(1e-8, 10)),
     "extra_schedule": (str, _one_of("constant", "one_cycle")),
     "checkpoint": (str, _FREE),
     "language": (str, _one_of("fr", "en")),

@@ -30,9 +30,7 @@ def cuda_problem() -> str:
     if not torch.cuda.is_available():
         return "no CUDA device is to be seen (no NVIDIA GPU, or no driver for it)."
     major, minor = torch.cuda.get_device_capability()
-    built_for = [
-        tuple(divmod(int(arch.split("_")[1].rstrip("af")), 10)) for arch in torch.cuda.get_arch_list()
-    ]
+    built_for = [tuple(divmod(int(arch.split("_")[1].rstrip("af")), 10)) for arch in torch.cuda.get_arch_list()]
     # Kernels run on later GPUs of the same major version.
     if built_for and not any(a == major and b <= minor for a, b in built_for):
         name = torch.cuda.get_device_name()

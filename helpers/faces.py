@@ -245,9 +245,7 @@ def _draw_chunk(task: tuple) -> list[dict[str, bool]]:
 
 def all_attributes(person: Person, photo: Photo) -> dict[str, bool]:
     """Return CelebA's 40 attributes, as far as they can be seen on the drawing, without label noise."""
-    found = (
-        _hair_attributes(person, photo) | _face_attributes(person, photo) | _worn_attributes(person, photo)
-    )
+    found = _hair_attributes(person, photo) | _face_attributes(person, photo) | _worn_attributes(person, photo)
     return {name: bool(found.get(name, False)) for name in CELEBA_ATTRIBUTES}
 
 
@@ -273,14 +271,13 @@ def _hair_attributes(person: Person, photo: Photo) -> dict:
 
 
 def _face_attributes(person: Person, photo: Photo) -> dict:
-    young = person.age < 41
     return {
         "Male": person.male,
-        "Young": young,
+        "Young": person.young,
         "Smiling": photo.smiling,
         "Mouth_Slightly_Open": photo.mouth != "closed",
         "High_Cheekbones": photo.smiling and photo.smile > 4,
-        "Attractive": young and (photo.makeup > 0.3 or (person.male and person.jaw > 0.8)),
+        "Attractive": person.young and (photo.makeup > 0.3 or (person.male and person.jaw > 0.8)),
         "Bags_Under_Eyes": person.wrinkles > 0.3,
         "Arched_Eyebrows": person.brow_arch > 3.2,
         "Bushy_Eyebrows": person.brow > 5.1,
@@ -288,7 +285,7 @@ def _face_attributes(person: Person, photo: Photo) -> dict:
         "Big_Nose": person.nose_width > 10.6,
         "Pointy_Nose": person.nose_width < 8.6,
         "Chubby": person.face_width > 49.5,
-        "Double_Chin": person.face_width > 49.5 and not young,
+        "Double_Chin": person.face_width > 49.5 and not person.young,
         "Narrow_Eyes": person.eye_height < 4.4,
         "Oval_Face": person.jaw < 0.74,
         "Pale_Skin": sum(person.skin) > 660,

@@ -76,9 +76,7 @@ def _run_cell(cell: Config, train: Split, valid: Split, on_epoch) -> dict:
 
 def _key(cell: Config, data: str) -> str:
     """Return what makes a cell's result its own: its parameters but for names, and the data."""
-    settings = {
-        k: v for k, v in cell.to_dict().items() if k not in ("run_name", "data_root", "allow_missing")
-    }
+    settings = {k: v for k, v in cell.to_dict().items() if k not in ("run_name", "data_root", "allow_missing")}
     return hashlib.sha256(json.dumps([settings, data], sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -108,11 +106,14 @@ def best_cell(table: pd.DataFrame) -> dict:
 def factor_effects(table: pd.DataFrame) -> pd.DataFrame:
     """Return, for each value of each factor, the best and the mean valid loss over the other factors."""
     effects = [
-        table.groupby(factor)["val_loss"]
-        .agg(best="min", mean="mean", cells="count")
-        .reset_index(names="value")
+        table.groupby(factor)["val_loss"].agg(best="min", mean="mean", cells="count").reset_index(names="value")
         for factor in FACTORS
     ]
-    return (
-        pd.concat(effects, keys=FACTORS, names=["factor", None]).reset_index("factor").reset_index(drop=True)
-    )
+    return pd.concat(effects, keys=FACTORS, names=["factor", None]).reset_index("factor").reset_index(drop=True)
+
+
+def curves_by_factor(cells: list[dict], best: dict, factor: str) -> dict[str, pd.DataFrame]:
+    """Return the histories of the best cell and of those that differ from it in `factor` alone, by its value."""
+    alike = [cell for cell in cells if all(cell[other] == best[other] for other in FACTORS if other != factor)]
+    ordered = sorted(alike, key=lambda cell: cell[factor])
+    return {f"{factor} {cell[factor]:g}": pd.DataFrame(cell["history"]) for cell in ordered}

@@ -107,8 +107,6 @@ def best_constant(targets: np.ndarray, metric: str) -> np.ndarray:
 
     There are only 32 constants: all are tried.
     """
-    constants = (
-        np.array(np.meshgrid(*[[0, 1]] * len(ATTRIBUTES), indexing="ij")).reshape(len(ATTRIBUTES), -1).T
-    )
+    constants = np.array(np.meshgrid(*[[0, 1]] * len(ATTRIBUTES), indexing="ij")).reshape(len(ATTRIBUTES), -1).T
     values = [decision_scores(np.broadcast_to(c, np.shape(targets)), targets)[metric] for c in constants]
     return constants[int(np.argmax(values))]

@@ -52,9 +52,7 @@ class LogisticRegression(nn.Sequential):
         nn.init.zeros_(self.head.bias)
 
 
-def build_model(
-    seed: int, device: torch.device, channels_block3: int = 256, dropout: float = 0.0
-) -> CourseCNN:
+def build_model(seed: int, device: torch.device, channels_block3: int = 256, dropout: float = 0.0) -> CourseCNN:
     """Build the course's CNN on `device`, its initial weights drawn by `seed` (set before they are drawn)."""
     torch.manual_seed(seed)
     model = CourseCNN(channels_block3, dropout)

@@ -36,6 +36,7 @@ def to_pdf(html: Path, target: Path) -> str:
     html, target = Path(html).resolve(), Path(target).resolve()
     if not html.is_file():
         raise StudyError(f"There is no {html} to print; export the notebook to HTML first.")
+    target.parent.mkdir(parents=True, exist_ok=True)
     # Beside the target: a snap's Chromium cannot write to /tmp, and os.replace stays on one disk.
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="pdf-", ignore_cleanup_errors=True) as folder:
         printed, failures = Path(folder) / "printed.pdf", []
@@ -47,18 +48,15 @@ def to_pdf(html: Path, target: Path) -> str:
             failures.append(f"{name}: {failure or 'it wrote no PDF'}")
     raise StudyError(
         f"No PDF was made of {html} ({'; '.join(failures)}). The HTML is there: open it in any browser and "
-        "print it to PDF, or install Chromium, Chrome or Edge (Debian: apt-get install chromium; elsewhere, "
-        "set CHROME_PATH to the program) or WeasyPrint with Pango (Debian: apt-get install libpangoft2-1.0-0)."
+        "print it to PDF; or install Chromium, Chrome or Edge (Debian: apt-get install chromium; elsewhere "
+        "than usual: set CHROME_PATH), or WeasyPrint and Pango (Debian: apt-get install libpangoft2-1.0-0)."
     )
 
 
 def find_browser() -> str | None:
     """Return the path of a Chromium, Chrome or Edge, or None; $CHROME_PATH comes first."""
     windows = [
-        Path(os.environ[name]) / place
-        for name in WINDOWS_FOLDERS
-        if name in os.environ
-        for place in WINDOWS_PLACES
+        Path(os.environ[name]) / place for name in WINDOWS_FOLDERS if name in os.environ for place in WINDOWS_PLACES
     ]
     places = [Path(place).expanduser() for place in UNIX_PLACES] + windows
     candidates = [os.environ.get("CHROME_PATH", ""), *NAMES, *map(str, places)]
@@ -85,9 +83,7 @@ def _by_browser(html: Path, printed: Path) -> tuple[str, str]:
     ]
     try:
         # Not captured: a pipe held open by a child of the browser would outlive the time-out.
-        code = subprocess.run(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=TIMEOUT
-        ).returncode
+        code = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=TIMEOUT).returncode
     except subprocess.TimeoutExpired:
         return name, f"no answer in {TIMEOUT} s"
     except OSError as error:
@@ -97,9 +93,11 @@ def _by_browser(html: Path, printed: Path) -> tuple[str, str]:
 
 def _by_weasyprint(html: Path, printed: Path) -> tuple[str, str]:
     try:
-        from weasyprint import HTML
+        from weasyprint import CSS, HTML
 
-        HTML(filename=str(html)).write_pdf(str(printed))
+        # It overlooks `overflow-wrap` inside highlighted code, and would cut long lines.
+        wrap = CSS(string="pre { word-break: break-all }")
+        HTML(filename=str(html)).write_pdf(str(printed), stylesheets=[wrap])
     except (ImportError, OSError) as error:  # OSError: Pango, a system library, is missing
         return "WeasyPrint", str(error).splitlines()[0]
     return "WeasyPrint", ""

@@ -35,15 +35,11 @@ def use_style():
     )
 
 
-def show_images(
-    images: np.ndarray, titles: list[str] | None = None, columns: int = 8, size: float = 1.25
-) -> Figure:
+def show_images(images: np.ndarray, titles: list[str] | None = None, columns: int = 8, size: float = 1.25) -> Figure:
     """Show images (N, 3, H, W), uint8 or float in [0, 1], as a grid."""
     rows = -(-len(images) // columns)
     lines = max((title.count("\n") + 1 for title in titles or [""]), default=1) if titles else 0
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(columns * size, rows * (size + 0.16 * lines)), squeeze=False
-    )
+    figure, axes = plt.subplots(rows, columns, figsize=(columns * size, rows * (size + 0.16 * lines)), squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
     for index, (axis, image) in enumerate(zip(axes.flat, images, strict=False)):
@@ -73,9 +69,7 @@ def plot_rates(rates: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_matrix(
-    table: pd.DataFrame, title: str, ax: Axes | None = None, digits: int = 2, diverging=False
-) -> Axes:
+def plot_matrix(table: pd.DataFrame, title: str, ax: Axes | None = None, digits: int = 2, diverging=False) -> Axes:
     """Heat-map of a table with its values written in the cells."""
     ax = ax or plt.subplots(figsize=(0.9 * len(table.columns) + 1.8, 0.5 * len(table) + 1.6))[1]
     values = table.to_numpy(float)
@@ -108,9 +102,7 @@ def plot_history(history: pd.DataFrame, axes: tuple[Axes, Axes] | None = None) -
     }
     for column, (label, colour, style) in lines.items():
         if column in history:
-            axes[0].plot(
-                history["epoch"], history[column], style, color=colour, label=label, marker="o", ms=3
-            )
+            axes[0].plot(history["epoch"], history[column], style, color=colour, label=label, marker="o", ms=3)
     best = history["epoch"][history["val_loss"].idxmin()]
     axes[0].axvline(best, color=SOFT, lw=1, ls="--", label=f"lowest valid loss: epoch {best}")
     axes[0].set(xlabel="epoch", title="Loss (binary cross-entropy)")
@@ -124,9 +116,7 @@ def plot_history(history: pd.DataFrame, axes: tuple[Axes, Axes] | None = None) -
     return figure
 
 
-def plot_curves(
-    curves: dict[str, pd.DataFrame], title: str, column: str = "val_loss", ax: Axes | None = None
-) -> Axes:
+def plot_curves(curves: dict[str, pd.DataFrame], title: str, column: str = "val_loss", ax: Axes | None = None) -> Axes:
     """One curve of `column` against the epoch for each named history."""
     ax = ax or plt.subplots(figsize=(5, 3))[1]
     colours = plt.cm.viridis(np.linspace(0.05, 0.85, len(curves)))
@@ -143,9 +133,7 @@ def plot_sweep(sweep: pd.DataFrame, marks: dict[str, float], window: tuple[float
     ax = plt.subplots(figsize=(7.5, 3.4))[1]
     ax.plot(sweep["lr"], sweep["loss"], color=SOFT, lw=0.7, alpha=0.7, label="loss of each batch")
     ax.plot(sweep["lr"], sweep["smoothed"], color=INK, lw=2, label="smoothed")
-    ax.axvspan(
-        *window, color=SPLIT_COLOURS["test"], alpha=0.12, label=f"stable: {window[0]:.1e} to {window[1]:.1e}"
-    )
+    ax.axvspan(*window, color=SPLIT_COLOURS["test"], alpha=0.12, label=f"stable: {window[0]:.1e} to {window[1]:.1e}")
     for (name, lr), colour in zip(
         marks.items(), (ACCENT, SPLIT_COLOURS["train"], SPLIT_COLOURS["valid"]), strict=False
     ):
@@ -210,9 +198,7 @@ def _spread(values: pd.Series, as_levels: bool) -> pd.Series:
 def plot_effects(effects: pd.DataFrame) -> Figure:
     """For each factor, the best and the mean valid loss of the cells with each value."""
     factors = list(dict.fromkeys(effects["factor"]))
-    figure, axes = plt.subplots(
-        1, len(factors), figsize=(2.4 * len(factors), 2.8), sharey=True, squeeze=False
-    )
+    figure, axes = plt.subplots(1, len(factors), figsize=(2.4 * len(factors), 2.8), sharey=True, squeeze=False)
     for axis, factor in zip(axes[0], factors, strict=True):
         rows = effects[effects["factor"] == factor]
         positions = range(len(rows))

@@ -1,5 +1,6 @@
 """Training and prediction on one device: `fit` and `predict_logits`."""
 
+import copy
 import math
 import time
 from collections.abc import Callable
@@ -45,9 +46,7 @@ def build_schedule(optimizer: torch.optim.Optimizer, config: Config, steps: int)
     """Return the learning rate's schedule over `steps`: constant, or one cycle that peaks at `lr`."""
     if config.schedule == "constant":
         return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
-    return torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=config.lr, total_steps=steps, cycle_momentum=False
-    )
+    return torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=config.lr, total_steps=steps, cycle_momentum=False)
 
 
 def train_step(model: nn.Module, optimizer, images, targets, precision: str) -> torch.Tensor:
@@ -68,15 +67,15 @@ def fit(
     config: Config,
     *,
     augmented: bool = True,
-    measure_train: bool = False,
+    measure_on: Split | None = None,
     on_epoch: Callable[[dict, nn.Module], None] | None = None,
     label: str = "train",
 ) -> pd.DataFrame:
     """Train `model` in place for `config.max_epochs` and return its history, one row an epoch.
 
     Columns: epoch, train_loss (the mean over the images as they were trained on, augmentation and all),
-    val_loss, val_f1 (micro), val_acc (mean accuracy), lr, seconds, images_per_second; with `measure_train`
-    also train_eval_loss: on the train split in eval mode without augmentation, as val_loss is measured.
+    val_loss, val_f1 (micro), val_acc (mean accuracy), lr, seconds, images_per_second; with `measure_on`,
+    training images, also train_eval_loss: their loss measured as val_loss is, in eval mode, unaugmented.
     `on_epoch(row, model)` is called after each epoch. Stops after an epoch whose loss is not finite.
     """
     keep_freed_memory()
@@ -92,8 +91,8 @@ def fit(
         train_loss = _train_epoch(model, batches, optimizer, schedule, config.precision)
         seconds = time.perf_counter() - started
         row = {"epoch": epoch, "train_loss": train_loss, **_validation(model, valid, config)}
-        if measure_train:
-            row["train_eval_loss"] = evaluate(model, train, config.precision)["loss"]
+        if measure_on is not None:
+            row["train_eval_loss"] = evaluate(model, measure_on, config.precision)["loss"]
         row |= {
             "lr": schedule.get_last_lr()[0],
             "seconds": seconds,
@@ -107,6 +106,23 @@ def fit(
             line(f"{label}: the loss is {train_loss} and will not come back; stopped.")
             break
     return pd.DataFrame(history)
+
+
+class KeepBest:
+    """An `on_epoch` that keeps the weights of the epoch with the lowest valid loss."""
+
+    def __init__(self):
+        self.loss = math.inf
+        self.weights: dict[str, torch.Tensor] | None = None
+
+    def __call__(self, row: dict, model: nn.Module):
+        if row["val_loss"] < self.loss:
+            self.loss, self.weights = row["val_loss"], copy.deepcopy(model.state_dict())
+
+    def restore(self, model: nn.Module):
+        """Put the best weights back; a model that never had a finite loss is left as it is."""
+        if self.weights is not None:
+            model.load_state_dict(self.weights)
 
 
 def _train_epoch(model: nn.Module, batches, optimizer, schedule, precision: str) -> float:

@@ -1,0 +1,22 @@
+"""What a notebook shows: answers in words, and tables."""
+
+import pandas as pd
+from IPython.display import HTML, Markdown, display
+
+
+def say(markdown: str):
+    """Show an answer, its numbers filled in from what was measured."""
+    display(Markdown(markdown))
+
+
+def show_table(table: pd.DataFrame, digits: int = 4, hide: tuple[str, ...] = ()):
+    """Show a table with thousands separators for counts and `digits` decimals for fractions."""
+    shown = table.drop(columns=list(hide))
+    small = [name for name in ("lr", "weight_decay") if name in shown]
+    shown = shown.assign(**{name: shown[name].map("{:g}".format) for name in small})
+    formats = dict.fromkeys(shown.select_dtypes("integer").columns, "{:,}".format)
+    number = f"{{:.{digits}f}}".format
+    html = shown.to_html(
+        formatters=formats, float_format=number, border=0, index=not isinstance(shown.index, pd.RangeIndex)
+    )
+    display(HTML(html))
