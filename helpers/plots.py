@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from helpers.config import ATTRIBUTES
 
@@ -92,7 +93,7 @@ def plot_matrix(table: pd.DataFrame, title: str, ax: Axes | None = None, digits:
     return ax
 
 
-def plot_history(history: pd.DataFrame, axes: tuple[Axes, Axes] | None = None) -> Figure:
+def plot_history(history: pd.DataFrame) -> Figure:
     """Learning curves: losses on the left, valid micro-F1 and accuracy on the right; the best epoch is marked."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.2))
     lines = {
@@ -112,7 +113,7 @@ def plot_history(history: pd.DataFrame, axes: tuple[Axes, Axes] | None = None) -
     axes[1].set(xlabel="epoch", title="Valid metrics")
     axes[1].legend(fontsize=8)
     for axis in axes:
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     return figure
 
 
@@ -122,8 +123,9 @@ def plot_curves(curves: dict[str, pd.DataFrame], title: str, column: str = "val_
     colours = plt.cm.viridis(np.linspace(0.05, 0.85, len(curves)))
     for (label, history), colour in zip(curves.items(), colours, strict=True):
         ax.plot(history["epoch"], history[column], color=colour, marker="o", ms=3, label=label)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set(xlabel="epoch", ylabel=column.replace("val_", "valid "), title=title)
+    ax.margins(x=0.08)
     ax.legend(fontsize=8)
     return ax
 
@@ -148,6 +150,7 @@ def plot_sweep(sweep: pd.DataFrame, marks: dict[str, float], window: tuple[float
 def plot_grid(table: pd.DataFrame, value: str = "val_loss") -> Axes:
     """The whole grid as one heat-map: lr and weight decay down, channels and dropout across."""
     pivot = table.pivot(index=["lr", "weight_decay"], columns=["channels_block3", "dropout"], values=value)
+    pivot = pivot.sort_index(axis=0).sort_index(axis=1)
     pivot.index = [f"lr {lr:g}, wd {decay:g}" for lr, decay in pivot.index]
     pivot.columns = [f"{channels} ch, dropout {dropout:g}" for channels, dropout in pivot.columns]
     return plot_matrix(pivot, f"Grid: {value.replace('val_', 'valid ')}", digits=4)

@@ -73,7 +73,7 @@ class Run:
     def save_figure(self, figure, name: str) -> Path:
         """Save a figure as figures/<run_name>/<notebook>_<name>.png; drawn faces are said to be drawn."""
         if self.dataset is not None and self.dataset.drawn:
-            figure.text(0.995, 0.005, "drawn faces", ha="right", va="bottom", fontsize=7, color="#a33")
+            figure.text(1.0, -0.01, "drawn faces", ha="right", va="top", fontsize=7.5, color="#a33")
         path = self.figures / f"{self.notebook}_{name}.png"
         try:
             figure.savefig(path, dpi=150, bbox_inches="tight", facecolor="white")
