@@ -20,6 +20,7 @@ IDENTITY_FILE = "identity_CelebA.txt"
 IMAGE_FOLDER = "img_align_celeba"
 OFFICIAL_SIZES = {"train": 162_770, "valid": 19_867, "test": 19_962}  # Liu et al. 2015, list_eval_partition
 DRAWN = "drawn"
+DRAWN_MARK = "drawn.json"  # written beside drawn faces
 
 THREE_WAYS = f"""Three ways to get data:
   1. the built-in drawn faces, no download: data_root={DRAWN} (python -m helpers run --profile demo)
@@ -130,7 +131,8 @@ def find_root(data_root: str) -> Path:
     stand in for data that is missing: StudyError says what to do instead.
     """
     if data_root == DRAWN:
-        draw_dataset(DATA / DRAWN)
+        if not (DATA / DRAWN / DRAWN_MARK).is_file():
+            draw_dataset(DATA / DRAWN)
         return DATA / DRAWN
     given = data_root or os.environ.get("CELEBA_ROOT", "")
     root = Path(given).expanduser() if given else DATA
@@ -170,7 +172,7 @@ def open_dataset(data_root: str = "", allow_missing: bool = False) -> Dataset:
         annotations=annotations[present],
         images=images,
         listed=len(annotations),
-        drawn=(root / "drawn.json").is_file(),
+        drawn=(root / DRAWN_MARK).is_file(),
     )
 
 

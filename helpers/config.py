@@ -14,10 +14,11 @@ SPLITS = ("train", "valid", "test")  # CelebA's own names
 IMAGE_SIZE = 64
 MEAN = STD = 0.5  # pixels in [0, 1] become [-1, 1]; the same for all splits
 
-ROOT = Path(os.environ.get("CELEBA_STUDY_HOME") or Path(__file__).resolve().parent.parent)
-NOTEBOOKS, RUNS, FIGURES, CHECKPOINTS, DATA = (
-    ROOT / name for name in ("notebooks", "runs", "figures", "checkpoints", "data")
-)
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+# What runs produce lies beside the notebooks, or where CELEBA_STUDY_HOME says (a scratch disk, say).
+HOME = Path(os.environ.get("CELEBA_STUDY_HOME") or ROOT).expanduser().resolve()
+RUNS, FIGURES, CHECKPOINTS, DATA = (HOME / name for name in ("runs", "figures", "checkpoints", "data"))
 
 META = {"input_shape": (3, IMAGE_SIZE, IMAGE_SIZE), "num_classes": len(ATTRIBUTES), "attributes": ATTRIBUTES}
 

@@ -77,7 +77,6 @@ def paint_hair_before(canvas: Canvas, rng, person: Person, photo: Photo) -> None
     if person.curl > 0.6:
         cap[: len(crown)] += rng.normal(0, 1.8, crown.shape)
     canvas.fill(cap, hair, BEFORE)
-    canvas.shade(cap, darker(hair, 0.6), photo.light, BEFORE)
     strands = _top_strands(rng, person, photo, crown, line)
     if person.cropped:
         for tone, share in zip(_tones(hair), np.split(strands.reshape(-1, 2)[:120], 4), strict=True):

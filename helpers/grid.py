@@ -50,9 +50,15 @@ def run_grid(
             continue
         line(f"cell {number}/{len(cells)} {cell_name(cell)}")
         done[key] = {"key": key, **_run_cell(cell, train, valid, recorder(cell_name(cell)))}
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(done[key]) + "\n")
+        _append(path, done[key])
     return _table(done[_key(cell, data)] for cell in cells)
+
+
+def _append(path: Path, cell: dict):
+    """Add a line; one that a kill cut short before it stays a line of its own."""
+    cut_short = path.exists() and not path.read_bytes().endswith(b"\n")
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(("\n" if cut_short else "") + json.dumps(cell) + "\n")
 
 
 def _run_cell(cell: Config, train: Split, valid: Split, on_epoch) -> dict:

@@ -12,7 +12,8 @@ from helpers.config import ATTRIBUTES
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
     """Return sigmoid(logits), without overflow."""
-    return np.exp(-np.logaddexp(0, -np.asarray(logits, np.float64)))
+    with np.errstate(invalid="ignore"):  # a diverged network answers NaN, and its metrics say so
+        return np.exp(-np.logaddexp(0, -np.asarray(logits, np.float64)))
 
 
 def predictions(logits: np.ndarray, thresholds=0.5) -> np.ndarray:
@@ -23,7 +24,8 @@ def predictions(logits: np.ndarray, thresholds=0.5) -> np.ndarray:
 def bce_loss(logits: np.ndarray, targets: np.ndarray) -> float:
     """Return the mean binary cross-entropy over images and attributes, in nats."""
     logits = np.asarray(logits, np.float64)
-    return float(np.mean(np.logaddexp(0, logits) - logits * targets))
+    with np.errstate(invalid="ignore"):
+        return float(np.mean(np.logaddexp(0, logits) - logits * targets))
 
 
 def entropy(rates: np.ndarray) -> float:

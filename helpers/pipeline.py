@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-import nbformat
 import papermill
 import yaml
 from filelock import FileLock, Timeout
@@ -23,10 +22,11 @@ from helpers.config import NOTEBOOKS, ROOT, RUNS, check_parameter
 from helpers.devices import choose_device
 from helpers.errors import StudyError
 from helpers.export import to_html
+from helpers.notebooks import ORDER, notebook_parameters
 from helpers.pdf import to_pdf
+from helpers.report import report_title
 from helpers.runs import write_text
 
-ORDER = ("01_data", "02_baselines", "03_overfit", "04_lr_finder", "05_grid", "06_final", "07_test")
 REPORT_FORMATS = ("html", "pdf")
 
 
@@ -106,14 +106,6 @@ def check_parameters(notebook: str, values: dict, defaults: dict) -> dict:
         }
     except StudyError as error:
         raise StudyError(f"{notebook}: {error}") from error
-
-
-def notebook_parameters(notebook: str) -> dict:
-    """Return the names and defaults in the notebook's `parameters` cell, in order."""
-    content = nbformat.read(NOTEBOOKS / f"{notebook}.ipynb", as_version=4)
-    cell = next(c for c in content.cells if "parameters" in c.metadata.get("tags", []))
-    assignments = ast.parse(cell.source).body
-    return {statement.targets[0].id: ast.literal_eval(statement.value) for statement in assignments}
 
 
 def load_profile(name: str) -> dict:
@@ -269,12 +261,12 @@ def make_report(
     if not (folder / "results").is_dir():
         raise StudyError(f"There is no run {run_name!r}: {folder} holds no results. Run the notebooks first.")
     execute("report", values, folder)
-    title = nbformat.read(folder / "report.ipynb", as_version=4)
-    return _export(title, folder, formats, language, author)
+    return _export(folder, formats, language, author)
 
 
-def _export(notebook, folder: Path, formats, language: str, author: str) -> list[Path]:
-    html = to_html(notebook, folder / "report.html", title="CelebA", language=language, author=author)
+def _export(folder: Path, formats: tuple[str, ...], language: str, author: str) -> list[Path]:
+    title = report_title(folder.name, language)
+    html = to_html(folder / "report.ipynb", folder / "report.html", title=title, language=language, author=author)
     print(f"Report: {html}")
     if "pdf" not in formats:
         return [html]

@@ -46,7 +46,8 @@ def build_schedule(optimizer: torch.optim.Optimizer, config: Config, steps: int)
     """Return the learning rate's schedule over `steps`: constant, or one cycle that peaks at `lr`."""
     if config.schedule == "constant":
         return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
-    return torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=config.lr, total_steps=steps, cycle_momentum=False)
+    # One more than the steps: the cycle's last lr is then that after the last step.
+    return torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=config.lr, total_steps=steps + 1, cycle_momentum=False)
 
 
 def train_step(model: nn.Module, optimizer, images, targets, precision: str) -> torch.Tensor:

@@ -1,0 +1,48 @@
+# make demo: set up, run the study on drawn faces, write the report.    make test: set up, run the tests.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+UV_VERSION := 0.13.9
+
+.PHONY: demo test setup browser lint lock clean
+
+demo: setup browser
+	$(PY) -m helpers run --profile demo
+
+test: setup
+	$(PY) -m pytest
+
+setup: $(VENV)/.installed
+
+# The lock is installed by uv, in a minute; where uv cannot reach the packages, by pip.
+$(VENV)/.installed: requirements.txt pyproject.toml
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
+	  { echo "error: Python 3.11 or later is needed; this is $$($(PYTHON) --version). Try make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c "import venv, ensurepip" 2>/dev/null || \
+	  { echo "error: Python's venv module is missing. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet uv==$(UV_VERSION) || true
+	$(VENV)/bin/uv pip install --quiet --python $(PY) -r requirements.txt || $(PY) -m pip install -r requirements.txt
+	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+# The PDF is printed by a Chromium, Chrome or Edge. Root on Debian gets one; others get WeasyPrint's PDF.
+browser: setup
+	@$(PY) -c "import sys; from helpers.pdf import find_browser; sys.exit(find_browser() is None)" || \
+	  if [ "$$(id -u)" = 0 ] && grep -qs '^ID=debian' /etc/os-release; then \
+	    echo "No Chromium, Chrome or Edge here: installing Debian's chromium, for the report's PDF."; \
+	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } || \
+	      echo "That failed; WeasyPrint will be tried instead."; \
+	  fi
+
+lint: setup
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+# Renew requirements.txt from pyproject.toml.
+lock: setup
+	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \
+	  --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.txt
+
+clean:
+	rm -rf $(VENV) runs data/drawn

@@ -1,0 +1,245 @@
+"""What follows from the results: cuts, margins, gaps and limits, computed where the report only words them."""
+
+import math
+import re
+from itertools import pairwise
+
+from helpers.celeba import OFFICIAL_SIZES
+from helpers.config import ATTRIBUTES
+from helpers.notebooks import notebook_parameters
+
+FACTORS = ("lr", "weight_decay", "channels_block3", "dropout")
+METRICS = ("mean_accuracy", "exact_match", "micro_f1", "macro_f1")
+NOT_PROTOCOL = {"run_name", "data_root", "allow_missing", "device", "seed", "checkpoint"}
+FEW = 100  # positive images; with fewer, a rate moves by a point when one image does
+LAYER = re.compile(r"^[│├└─ ]+(\w+): [\d-]+ +\[\d+, ([\d, ]+)\] +([\d,]+|--) +([\d,]+|--)$", re.MULTILINE)
+
+
+def gather(results: dict[str, dict | None]) -> dict:
+    """Return the facts by section; None for those whose notebook has not run."""
+    there = {name: result for name, result in results.items() if result}
+    found = {
+        "data": next(iter(there.values()))["data"],
+        "newest": max(there.values(), key=lambda result: result["written"]),
+        "mixed_data": len({result["data"]["fingerprint"] for result in there.values()}) > 1,
+        "mixed_commits": len({result["environment"]["git_commit"] for result in there.values()}) > 1,
+        "cuts": cuts(there),
+        "used": {name: used_parameters(name, result) for name, result in there.items()},
+        "checks": [{"notebook": name} | check for name, result in there.items() for check in result["checks"]],
+        "official": OFFICIAL_SIZES,
+    }
+    sections = {
+        "labels": ("01_data", labels),
+        "model": ("02_baselines", model),
+        "overfit": ("03_overfit", overfit),
+        "grid": ("05_grid", grid),
+        "training": ("06_final", training),
+        "extra": ("06_final", extra),
+        "test": ("07_test", test),
+    }
+    return found | {name: fact(there[nb]) if nb in there else None for name, (nb, fact) in sections.items()}
+
+
+# What was cut
+
+
+def cuts(results: dict[str, dict]) -> list[dict]:
+    """Return the parameters that differ from the course's protocol: the notebooks' defaults, or the grid's best."""
+    rows = []
+    for notebook, result in results.items():
+        defaults, sizes = notebook_parameters(notebook), result["data"]["split_sizes"]
+        for name, value in used_parameters(notebook, result).items():
+            if name in NOT_PROTOCOL or (defaults[name] is None and result["origin"][name] == "grid's best"):
+                continue
+            here, protocol = (_images_used(name, number, sizes) for number in (value, defaults[name]))
+            if here != protocol:
+                rows.append({"notebook": notebook, "parameter": name, "protocol": protocol, "here": here})
+    return rows
+
+
+def used_parameters(notebook: str, result: dict) -> dict:
+    """Return what the notebook's parameters were, as far as its results tell, in its `parameters` cell's order."""
+    used = dict(result["parameters"])
+    if notebook == "03_overfit":
+        used["overfit_images"] = used["train_images"]
+    if notebook == "04_lr_finder" and not result["diverged"]:
+        used["sweep_steps"] = result["steps"]
+    if notebook == "05_grid":
+        used |= {f"grid_{factor}": levels(result["cells"], factor) for factor in FACTORS}
+    if notebook == "06_final":
+        used |= {f"extra_{name}": result["extra"][name] for name in ("lr", "schedule")}
+        used["extra_epochs"] = result["extra"]["max_epochs"]
+    return {name: used[name] for name in notebook_parameters(notebook) if name in used}
+
+
+def _images_used(name: str, value, sizes: dict[str, int]):
+    """Return the value, with 0 ("all") for a number of images that the split does not exceed."""
+    if name not in ("train_images", "valid_images"):
+        return value
+    return value if 0 < value < sizes[name.removesuffix("_images")] else 0
+
+
+# Section by section
+
+
+def labels(result: dict) -> dict:
+    """Return the labels' extremes, the largest shift in standard errors and the strongest pair."""
+    rates, sizes = result["rates"], result["data"]["split_sizes"]
+    shift = result["largest_shift"]
+    rate = rates[shift["split"]][shift["attribute"]]
+    error = math.sqrt(rate * (1 - rate) / sizes[shift["split"]])
+    correlation = result["correlation"]
+    pairs = [(a, b) for i, a in enumerate(ATTRIBUTES) for b in ATTRIBUTES[i + 1 :]]
+    strongest = max(pairs, key=lambda pair: abs(correlation[pair[0]][pair[1]] or 0))
+    return {
+        "rarest": min(rates["train"], key=rates["train"].get),
+        "commonest": max(rates["train"], key=rates["train"].get),
+        "shift_errors": abs(shift["points"] / 100) / error if error else None,
+        "pair": strongest,
+        "pair_correlation": correlation[strongest[0]][strongest[1]],
+        "pair_together": result["cooccurrence"][strongest[0]][strongest[1]],
+    }
+
+
+def model(result: dict) -> dict:
+    """Return the baselines by name, the best without images for each metric, and the layers."""
+    table = {row["baseline"]: row for row in result["baselines"]}
+    blind = {name: row for name, row in table.items() if name != "logistic regression"}
+    rows = [(kind, f"({shape})", _whole(count), _whole(work)) for kind, shape, count, work in _layers(result["layers"])]
+    return {
+        "table": table,
+        "best_blind": {metric: max(blind, key=lambda name: blind[name][metric]) for metric in METRICS},
+        "layers": rows,
+        "ln2": math.log(2),
+        "passed": [check["passed"] for check in result["checks"]],
+    }
+
+
+def _layers(summary: str) -> list[tuple[str, ...]]:
+    """Return (kind, shape, parameters, multiply-adds) of each single layer in torchinfo's summary."""
+    return [row for row in LAYER.findall(summary) if row[0] != "Sequential"]
+
+
+def _whole(text: str) -> int | None:
+    return None if text == "--" else int(text.replace(",", ""))
+
+
+def overfit(result: dict) -> dict:
+    """Return the first epochs by hand and by `fit`, and whether the valid loss rose."""
+    by_fit = [row["train_loss"] for row in result["history"]]
+    return {
+        "first": list(zip(result["by_hand"], by_fit, strict=False)),
+        "rose": result["valid_loss_last"] > result["valid_loss_lowest"],
+        "ratio": result["valid_loss_last"] / result["valid_loss_lowest"],
+    }
+
+
+def grid(result: dict) -> dict:
+    """Return the grid's reading: its levels, the best cell's margin, and the levels at an edge."""
+    cells = result["cells"]
+    finished = [cell for cell in cells if cell["val_loss"] is not None]
+    losses = sorted(cell["val_loss"] for cell in finished)
+    steps = [second - first for first, second in pairwise(losses)]
+    return {
+        "levels": {factor: levels(cells, factor) for factor in FACTORS},
+        "edges": {factor: _edge(levels(cells, factor), result["best"][factor]) for factor in FACTORS},
+        "top": finished[0] if finished else None,
+        "margin": steps[0] if steps else None,
+        "range": losses[-1] - losses[0] if steps else None,
+        "diverged": len(cells) - len(finished),
+        "best_f1": max(cells, key=lambda cell: cell["val_f1"] or 0),
+        "spans": sorted(((s, f) for f, s in result["spans"].items() if s), reverse=True),
+        "neighbours": {factor: _neighbours(cells, result["best"], factor) for factor in FACTORS},
+    }
+
+
+def levels(cells: list[dict], factor: str) -> list:
+    """Return a factor's values in the grid, ascending."""
+    return sorted({cell[factor] for cell in cells})
+
+
+def _edge(values: list, best) -> str:
+    """Say where the best value lies: "fixed" (there is one value), "lowest", "highest" or "inside"."""
+    if len(values) == 1:
+        return "fixed"
+    return {values[0]: "lowest", values[-1]: "highest"}.get(best, "inside")
+
+
+def _neighbours(cells: list[dict], best: dict, factor: str) -> list[dict]:
+    """Return the best cell and those that differ from it in `factor` alone, by its value."""
+    others = [other for other in FACTORS if other != factor]
+    alike = [cell for cell in cells if all(cell[other] == best[other] for other in others)]
+    return sorted(alike, key=lambda cell: cell[factor])
+
+
+def training(result: dict) -> dict:
+    """Return what the final training's history shows: gap, what followed the best epoch, time."""
+    history, best = result["history"], result["best"]
+    last = history[-1]
+    rise = _less(last["val_loss"], best["val_loss"])
+    return {
+        "gap": _less(best["val_loss"], best["train_eval_loss"]),
+        "last": last,
+        "last_gap": _less(last["val_loss"], last["train_eval_loss"]),
+        "rise": rise,
+        "best_is_last": result["best_epoch"] == last["epoch"],
+        "first_loss": history[0]["val_loss"],
+        "seconds": sum(row["seconds"] for row in history),
+    }
+
+
+def extra(result: dict) -> dict:
+    """Return the additional iteration's gains over the final training, each positive where it is better."""
+    final, other = result["best"], result["extra"]["best"]
+    return {
+        "gain": _less(final["val_loss"], other["val_loss"]),
+        "gain_f1": _less(other.get("val_f1"), final["val_f1"]),
+        "gain_acc": _less(other.get("val_acc"), final["val_acc"]),
+        "same_epochs": result["extra"]["max_epochs"] == result["parameters"]["max_epochs"],
+    }
+
+
+def test(result: dict) -> dict:
+    """Return test beside valid and the majority answer, overall and for each attribute."""
+    valid, scores, majority = result["overall"]["valid"], result["overall"]["test"], result["majority"]
+    rows = _by_attribute(result)
+    gap = scores["mean_accuracy"] - valid["mean_accuracy"]
+    error = math.hypot(*(_standard_error(split["mean_accuracy"], split["images"]) for split in (valid, scores)))
+    return {
+        "gap": {metric: _less(scores[metric], valid[metric]) for metric in ("loss", *METRICS)},
+        "gap_errors": abs(gap) / error if error else None,
+        "error": _standard_error(scores["mean_accuracy"], scores["images"]),
+        "gain": {metric: scores[metric] - majority[metric] for metric in METRICS},
+        "rows": rows,
+        "weakest": min(rows, key=lambda row: row["f1"] or 0),
+        "strongest": max(rows, key=lambda row: row["f1"] or 0),
+        "beaten": [row["attribute"] for row in rows if row["accuracy"] > row["majority"]],
+        "never": [row["attribute"] for row in rows if row["tp"] + row["fp"] == 0],
+        "few": [row for row in rows if row["positives"] < FEW],
+        "one_threshold": len(set(result["thresholds"])) == 1,
+    }
+
+
+def _by_attribute(result: dict) -> list[dict]:
+    """Return the rows of the test with the valid F1 and the share of the commoner answer beside them."""
+    valid = {row["attribute"]: row["f1"] for row in result["per_attribute"]["valid"]}
+    rows = []
+    for row in result["per_attribute"]["test"]:
+        positives, negatives = row["tp"] + row["fn"], row["fp"] + row["tn"]
+        majority = max(positives, negatives) / (positives + negatives)
+        rows.append(row | {"positives": positives, "majority": majority, "valid_f1": valid[row["attribute"]]})
+    return rows
+
+
+def _standard_error(share: float, images: float) -> float:
+    """Return at most the standard error of a mean over images and attributes: as if one image's answers were one."""
+    return math.sqrt(share * (1 - share) / images)
+
+
+def _less(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else a - b
+
+
+def batches_times_size(images: int, batch_size: int) -> int:
+    """Return what a count of batches times their size makes of a number of images."""
+    return math.ceil(images / batch_size) * batch_size

@@ -1,0 +1,146 @@
+"""Numbers, dates and typography as French and English write them."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from html import escape
+
+NARROW, NBSP, MINUS = "\u202f", "\u00a0", "−"
+MISSING = "—"  # what was not measured, or has no value
+MONTHS = {
+    "fr": (
+        *("janvier", "février", "mars", "avril", "mai", "juin"),
+        *("juillet", "août", "septembre", "octobre", "novembre", "décembre"),
+    ),
+    "en": (
+        *("January", "February", "March", "April", "May", "June"),
+        *("July", "August", "September", "October", "November", "December"),
+    ),
+}
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+KEPT = re.compile(r"(```.*?```|`[^`\n]*`|<code>.*?</code>|<[^<>]+>)", re.DOTALL)  # code and tags: as they are
+
+
+def filters(language: str) -> dict[str, Callable]:
+    """Return the templates' filters for one language; each shows None as a dash."""
+    spoken = {
+        "n": fixed,
+        "count": partial(fixed, digits=0),
+        "signed": partial(fixed, signed=True),
+        "points": points,
+        "plural": plural,
+        "percent": percent,
+        "small": small,
+        "power": power,
+        "duration": duration,
+        "date": date,
+        "reword": reword,
+    }
+    return {name: partial(_or_missing, function, language) for name, function in spoken.items()} | {"code": code}
+
+
+def _or_missing(function: Callable, language: str, value, *options, **named) -> str:
+    return MISSING if value is None else function(value, *options, language=language, **named)
+
+
+def fixed(value: float, digits: int = 4, *, signed: bool = False, language: str) -> str:
+    """Return a number with that many decimals, grouped by thousands: 19 052,5 or 19,052.5."""
+    text = f"{abs(value):,.{digits}f}"
+    if language == "fr":
+        text = text.replace(",", NARROW).replace(".", ",")
+    if not re.search("[1-9]", text):  # nothing left after rounding: no sign
+        return text
+    return (MINUS if value < 0 else "+" if signed else "") + text
+
+
+def percent(value: float, digits: int = 1, *, language: str) -> str:
+    """Return a fraction as a percentage: 92,1 % or 92.1%."""
+    return fixed(100 * value, digits, language=language) + (f"{NBSP}%" if language == "fr" else "%")
+
+
+def points(value: float, digits: int = 2, *, language: str) -> str:
+    """Return a difference of fractions in percentage points, with its sign: −0,94 point or −0.94 points."""
+    value = round(100 * value, digits)
+    return f"{fixed(value, digits, signed=True, language=language)}{NBSP}{_agreed(value, 'point', 'points', language)}"
+
+
+def plural(value: float, one: str, many: str, digits: int = 0, *, language: str) -> str:
+    """Return a number with its noun in the form that it takes."""
+    return f"{fixed(value, digits, language=language)}{NBSP}{_agreed(round(value, digits), one, many, language)}"
+
+
+def _agreed(value: float, one: str, many: str, language: str) -> str:
+    """Choose between singular and plural: French keeps the singular below two, English for one alone."""
+    return one if (abs(value) < 2 if language == "fr" else value == 1) else many
+
+
+def small(value: float, *, language: str) -> str:
+    """Return a hyper-parameter: 0,005, 256, or 4,1 × 10⁻⁴ below a thousandth."""
+    if value == 0 or abs(value) >= 1e-3:
+        return _comma(f"{value:.3g}" if abs(value) < 100 else f"{value:g}", language)
+    return power(value, language=language)
+
+
+def power(value: float, *, language: str) -> str:
+    """Return a number as 1,4 × 10⁻³, or 10⁻³ where that is all there is to it."""
+    mantissa, _, exponent = f"{value:.1e}".partition("e")
+    ten = "10" + str(int(exponent)).translate(SUPERSCRIPTS)
+    return ten if mantissa == "1.0" else f"{_comma(mantissa, language)}{NBSP}×{NBSP}{ten}"
+
+
+def duration(seconds: float, *, language: str) -> str:
+    """Return 12,3 s, 4 min 05 s or 1 h 02 min."""
+    if seconds < 60:
+        return f"{fixed(seconds, 1, language=language)}{NBSP}s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}{NBSP}min{NBSP}{rest:02d}{NBSP}s"
+    return f"{minutes // 60}{NBSP}h{NBSP}{minutes % 60:02d}{NBSP}min"
+
+
+def date(stamp: str, *, language: str) -> str:
+    """Return an ISO time stamp as people write it, in UTC."""
+    moment = datetime.fromisoformat(stamp).astimezone(UTC)
+    day = f"{'1er' if language == 'fr' and moment.day == 1 else moment.day}{NBSP}{MONTHS[language][moment.month - 1]}"
+    at = " à" if language == "fr" else ","
+    return f"{day} {moment.year}{at} {moment:%H:%M} UTC"
+
+
+def reword(text: str, phrases: dict[str, str], *, language: str) -> str:
+    """Return a check's English words in the report's language: known phrases, and the numbers' marks."""
+    for english, own in phrases.items():
+        text = text.replace(english, own)
+    text = re.sub(r"(?<![\w.])-(?=\d)", MINUS, text)
+    if language == "fr":
+        text = re.sub(r"(?<=\d),(?=\d{3}\b)", NARROW, text)
+        text = re.sub(r"([\[{]\S+), (\S+[\]}])", r"\1 ; \2", text)
+        text = re.sub(r"(?<=\d)\.(?=\d)", ",", text)
+    return escape(text, quote=False)
+
+
+def code(value) -> str:
+    """Return a name, a path or a value as code, whatever is in it."""
+    return f"<code>{escape(str(value), quote=False)}</code>" if value not in (None, "") else MISSING
+
+
+def typeset(markdown: str, language: str) -> str:
+    """Set apostrophes, English quotation marks and French spaces that may not break; code and tags stay."""
+    parts = KEPT.split(markdown)
+    parts[::2] = [_typeset(part, language) for part in parts[::2]]
+    return "".join(parts)
+
+
+def _typeset(text: str, language: str) -> str:
+    text = re.sub(r"(?<=\w)'(?=[\w*«])", "’", text)
+    if language == "en":
+        text = re.sub(r'"([^"]*)"', r"“\1”", text)
+    else:
+        text = re.sub(r" (?=[:»%])", NBSP, text)
+        text = re.sub(r" (?=[;?!])", NARROW, text)
+        text = re.sub(r"« ", f"«{NBSP}", text)
+    return text
+
+
+def _comma(text: str, language: str) -> str:
+    return text.replace(".", ",") if language == "fr" else text

@@ -1,0 +1,54 @@
+"""What the tests share: a home of their own, so that nothing of the user's is touched, and a few drawn faces."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+HOME = Path(tempfile.mkdtemp(prefix="celeba-study-tests-"))
+os.environ["CELEBA_STUDY_HOME"] = str(HOME)  # before helpers is imported; the kernels inherit it
+REAL = os.environ.pop("CELEBA_ROOT", "")  # asked for by name, so that no test depends on it unawares
+os.environ.pop("CELEBA_CACHE", None)
+
+FACES = 300
+
+
+@pytest.fixture(scope="session")
+def drawn() -> Path:
+    """The drawn faces that data_root="drawn" finds."""
+    from helpers.faces import draw_dataset
+
+    root = HOME / "data" / "drawn"
+    draw_dataset(root, FACES, seed=1, progress=False)
+    return root
+
+
+@pytest.fixture
+def copy(drawn, tmp_path) -> Path:
+    """A copy of the drawn faces that a test may spoil, no longer marked as drawn."""
+    root = tmp_path / "celeba"
+    shutil.copytree(drawn, root, ignore=shutil.ignore_patterns("cache", "drawn.json"))
+    return root
+
+
+@pytest.fixture(scope="session")
+def dataset(drawn):
+    from helpers.celeba import open_dataset
+
+    return open_dataset("drawn")
+
+
+@pytest.fixture(scope="session")
+def splits(dataset):
+    """The drawn faces' splits on the CPU, by name."""
+    import torch
+
+    from helpers.batches import load_split
+
+    return {name: load_split(dataset, name, torch.device("cpu")) for name in ("train", "valid", "test")}
+
+
+def pytest_sessionfinish():
+    shutil.rmtree(HOME, ignore_errors=True)

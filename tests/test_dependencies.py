@@ -1,0 +1,48 @@
+"""One list of dependencies: environment.yml installs pyproject.toml, and the lock pins all of it."""
+
+import re
+import tomllib
+
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from helpers.config import ROOT
+
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+LOCK = [line for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def asked_for() -> list[Requirement]:
+    return [Requirement(line) for line in PYPROJECT["dependencies"] + PYPROJECT["optional-dependencies"]["dev"]]
+
+
+def test_the_conda_environment_installs_the_project_and_lists_nothing_else():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    python, pip, editable = environment["dependencies"]
+    assert (pip, editable) == ("pip", {"pip": ["-e ."]})
+    assert python == f"python{PYPROJECT['requires-python']}"
+
+
+def test_the_lock_pins_every_dependency_at_a_version_that_pyproject_accepts():
+    pins = {}
+    for line in LOCK:
+        requirement = Requirement(line)
+        pins.setdefault(canonicalize_name(requirement.name), []).append(requirement)
+    for wanted in asked_for():
+        locked = pins[canonicalize_name(wanted.name)]
+        for pin in locked:
+            version = re.fullmatch(r"==(.+)", str(pin.specifier)).group(1)
+            assert wanted.specifier.contains(version), f"{pin} is not {wanted}"
+
+
+def test_the_lock_holds_versions_and_no_address():
+    for line in LOCK:
+        assert re.fullmatch(r"[A-Za-z0-9._-]+==[^\s;]+( ; .+)?", line), line
+    assert not [line for line in LOCK if "://" in line or line.startswith("-")]
+
+
+def test_torch_and_torchvision_are_a_pair_that_was_built_together():
+    pins = dict(line.split(" ")[0].split("==") for line in LOCK)
+    assert pins["torch"] != "2.13.0"
+    assert int(pins["torchvision"].split(".")[1]) == int(pins["torch"].split(".")[1]) + 14  # 2.15 with 0.29, and so on

@@ -1,0 +1,86 @@
+"""The grid: the course's cells, none run twice, the best by the rule."""
+
+import json
+import math
+
+import pandas as pd
+import pytest
+
+from helpers import grid
+from helpers.config import Config
+
+CONFIG = Config(max_epochs=1, batch_size=8, device="cpu")
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Replace the training by a formula, and list the cells that were trained."""
+    cells = []
+
+    def fit(model, train, valid, cell, **options):
+        cells.append(grid.cell_name(cell))
+        loss = math.nan if cell.lr > 0.9 else cell.lr + cell.dropout
+        return pd.DataFrame([{"train_loss": loss, "val_loss": loss, "val_f1": 0.5, "val_acc": 0.5, "seconds": 1.0}])
+
+    monkeypatch.setattr(grid, "fit", fit)
+    return cells
+
+
+def run(path, lr=(0.001, 0.005), dropout=(0.0, 0.2), channels=(4,), data="faces"):
+    cells = grid.grid_cells(CONFIG, lr, [1e-5], channels, dropout)
+    return grid.run_grid(cells, None, None, path, data)
+
+
+def test_the_courses_grid_has_24_cells_of_distinct_names():
+    cells = grid.grid_cells(CONFIG, [0.001, 0.005], [1e-5, 1e-4], [192, 256], [0.0, 0.2, 0.4])
+    assert len(cells) == 24 and len({grid.cell_name(cell) for cell in cells}) == 24
+
+
+def test_a_cell_that_is_done_is_not_run_again(tmp_path, trained):
+    first = run(tmp_path / "grid.jsonl")
+    assert len(trained) == 4 and run(tmp_path / "grid.jsonl").equals(first) and len(trained) == 4
+
+
+def test_only_the_cells_that_are_new_are_run(tmp_path, trained):
+    run(tmp_path / "grid.jsonl")
+    table = run(tmp_path / "grid.jsonl", lr=(0.001, 0.01))
+    assert len(trained) == 6 and set(table["lr"]) == {0.001, 0.01}
+
+
+def test_other_data_or_other_epochs_are_other_cells(tmp_path, trained):
+    run(tmp_path / "grid.jsonl")
+    run(tmp_path / "grid.jsonl", data="others")
+    assert len(trained) == 8
+
+
+def test_a_line_cut_short_by_a_kill_costs_its_own_cell_alone(tmp_path, trained):
+    path = tmp_path / "grid.jsonl"
+    run(path)
+    text = path.read_text()
+    path.write_text(text[: len(text) - 20])
+    assert len(run(path)) == 4 and len(trained) == 5
+    assert len(run(path)) == 4 and len(trained) == 5
+
+
+def test_the_best_is_the_lowest_valid_loss_and_ties_go_to_the_smaller_network(tmp_path, trained):
+    table = run(tmp_path / "grid.jsonl", channels=(8, 4))
+    assert grid.best_cell(table) == {"lr": 0.001, "weight_decay": 1e-5, "channels_block3": 4, "dropout": 0.0}
+
+
+def test_a_diverged_cell_ranks_last_and_is_kept_as_json(tmp_path, trained):
+    table = run(tmp_path / "grid.jsonl", lr=(1.0, 0.001))
+    assert table["val_loss"].isna().tolist() == [False, False, True, True]
+    assert all(json.loads(line) for line in (tmp_path / "grid.jsonl").read_text().splitlines())
+
+
+def test_effects_hold_best_and_mean_over_the_other_factors(tmp_path, trained):
+    effects = grid.factor_effects(run(tmp_path / "grid.jsonl")).set_index(["factor", "value"])
+    assert effects.loc[("dropout", 0.2), "best"] == pytest.approx(0.201)
+    assert effects.loc[("dropout", 0.2), "mean"] == pytest.approx(0.203)
+    assert effects.loc[("lr", 0.005), "cells"] == 2
+
+
+def test_curves_differ_in_one_factor_alone(tmp_path, trained):
+    table = run(tmp_path / "grid.jsonl")
+    curves = grid.curves_by_factor(table.to_dict("records"), grid.best_cell(table), "dropout")
+    assert list(curves) == ["dropout 0", "dropout 0.2"]

@@ -1,0 +1,98 @@
+"""The notebooks' form: one parameters cell of plain literals, prose between the code, no outputs."""
+
+import ast
+import re
+
+import nbformat
+import pytest
+import yaml
+
+from helpers.config import NOTEBOOKS, RULES, check_parameter
+from helpers.pipeline import ORDER, check_parameters, notebook_parameters
+
+ALL = (*ORDER, "report")
+
+
+@pytest.fixture(params=ALL)
+def notebook(request):
+    content = nbformat.read(NOTEBOOKS / f"{request.param}.ipynb", as_version=4)
+    content.metadata["name_for_tests"] = request.param
+    return content
+
+
+def code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def test_the_folder_holds_these_notebooks_and_no_others():
+    assert {path.stem for path in NOTEBOOKS.glob("*.ipynb")} == set(ALL)
+
+
+def test_the_kernel_is_python3(notebook):
+    assert notebook.metadata.kernelspec.name == "python3"
+
+
+def test_no_outputs_and_no_counts_are_kept(notebook):
+    assert all(not cell.outputs and cell.execution_count is None for cell in code(notebook))
+
+
+def test_there_is_one_parameters_cell_of_plain_literals_each_explained(notebook):
+    cells = [cell for cell in code(notebook) if "parameters" in cell.metadata.get("tags", [])]
+    assert len(cells) == 1
+    lines = cells[0].source.splitlines()
+    assert all(re.fullmatch(r"\w+ = .+  # .+", line) for line in lines)
+    for statement in ast.parse(cells[0].source).body:
+        ast.literal_eval(statement.value)
+
+
+def test_every_default_is_a_valid_value(notebook):
+    for name, value in notebook_parameters(notebook.metadata["name_for_tests"]).items():
+        assert name in RULES
+        if value is not None:
+            check_parameter(name, value)
+
+
+def test_there_are_never_three_code_cells_in_a_row(notebook):
+    kinds = "".join("c" if cell.cell_type == "code" else "m" for cell in notebook.cells)
+    assert "ccc" not in kinds
+
+
+def test_cells_are_short_and_hold_no_class(notebook):
+    for cell in code(notebook):
+        tree = ast.parse(cell.source)
+        assert len(cell.source.splitlines()) <= 22, cell.source
+        assert not [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                assert node.end_lineno - node.lineno < 10, cell.source
+
+
+def test_a_notebook_begins_with_its_title_and_question(notebook):
+    first = notebook.cells[0]
+    assert first.cell_type == "markdown" and first.source.startswith("# ")
+
+
+def test_only_07_opens_the_test_splits_images():
+    for name in ORDER:
+        content = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+        text = "\n".join(cell.source for cell in code(content))
+        opens = re.search(r"""load_split\([^)]*["']test["']""", text) or re.search(r"load_split\(dataset, name", text)
+        assert bool(opens) == (name == "07_test")
+
+
+def test_profiles_name_parameters_that_exist_with_values_in_range():
+    profiles = yaml.safe_load((NOTEBOOKS / "profiles.yaml").read_text(encoding="utf-8"))
+    assert set(profiles) == {"full", "quick", "demo"}
+    for profile in profiles.values():
+        for notebook, values in profile.items():
+            for each in ORDER if notebook == "all" else [notebook]:
+                check_parameters(each, values, notebook_parameters(each))
+
+
+def test_the_full_profile_is_the_courses_protocol():
+    assert yaml.safe_load((NOTEBOOKS / "profiles.yaml").read_text(encoding="utf-8"))["full"] == {}
+    grid, final = notebook_parameters("05_grid"), notebook_parameters("06_final")
+    assert (grid["grid_lr"], grid["grid_weight_decay"]) == ([0.001, 0.005], [1e-5, 1e-4])
+    assert (grid["grid_channels_block3"], grid["grid_dropout"]) == ([192, 256], [0.0, 0.2, 0.4])
+    assert grid["max_epochs"] == 3 and final["max_epochs"] == 20 and grid["batch_size"] == final["batch_size"] == 64
+    assert grid["train_images"] == final["train_images"] == grid["valid_images"] == final["valid_images"] == 0

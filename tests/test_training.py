@@ -1,0 +1,135 @@
+"""Training: the same losses as a loop by hand, repeatable, dataset-level, and an end to a diverged run."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from helpers import metrics, training
+from helpers.batches import normalise, training_batches
+from helpers.config import Config
+from helpers.models import COURSE_PARAMETERS, CourseCNN, build_model, count_parameters, start_from_priors
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def few(splits):
+    return splits["train"].subset(range(24))
+
+
+@pytest.fixture(scope="module")
+def valid(splits):
+    return splits["valid"].subset(range(20))
+
+
+def config(**changes) -> Config:
+    return Config(**({"max_epochs": 2, "batch_size": 8, "channels_block3": 8, "device": "cpu"} | changes))
+
+
+def test_the_course_network_has_the_courses_number_of_parameters():
+    assert count_parameters(CourseCNN(256)) == COURSE_PARAMETERS
+
+
+def test_pooling_before_the_relu_is_the_same_function():
+    torch.manual_seed(0)
+    features = torch.randn(4, 6, 16, 16)
+    assert torch.equal(nn.MaxPool2d(2)(features).relu(), nn.MaxPool2d(2)(features.relu()))
+
+
+def test_one_image_does_not_touch_anothers_gradient_in_eval_mode():
+    model = build_model(0, CPU, 8).eval()
+    images = torch.randn(3, 3, 64, 64, requires_grad=True)
+    model(images)[1].sum().backward()
+    touched = images.grad.abs().sum((1, 2, 3)) > 0
+    assert touched.tolist() == [False, True, False]
+
+
+def test_initial_weights_depend_on_the_seed_alone():
+    torch.rand(7)
+    one = build_model(5, CPU, 8)
+    torch.rand(3)
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), build_model(5, CPU, 8).parameters(), strict=True))
+    assert not torch.equal(one.block1.conv.weight, build_model(6, CPU, 8).block1.conv.weight)
+
+
+def test_priors_in_the_bias_give_the_priors_entropy_as_loss(splits):
+    train = splits["train"]
+    rates = train.targets.mean(0)
+    model = build_model(0, CPU)
+    start_from_priors(model, rates)
+    loss = training.evaluate(model, train)["loss"]
+    assert loss == pytest.approx(metrics.entropy(rates.numpy()), abs=0.01)
+
+
+def test_fit_gives_the_losses_of_the_loop_by_hand(few, valid):
+    settings = config(lr=0.01)
+    model = build_model(1, CPU, 8)
+    optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    generator, by_hand = torch.Generator().manual_seed(settings.seed), []
+    for _ in range(settings.max_epochs):
+        total = 0.0
+        for images, targets in training_batches(few, settings.batch_size, generator):
+            loss = binary_cross_entropy_with_logits(model(images), targets)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(images)
+        by_hand.append(total / len(few))
+    history = training.fit(build_model(1, CPU, 8), few, valid, settings)
+    assert np.allclose(history["train_loss"], by_hand, atol=1e-4)
+
+
+def test_the_same_seed_gives_the_same_training_and_another_seed_another(few, valid):
+    def losses(seed):
+        return training.fit(build_model(seed, CPU, 8, 0.3), few, valid, config(seed=seed, dropout=0.3))["train_loss"]
+
+    assert losses(1).tolist() == losses(1).tolist() != losses(2).tolist()
+
+
+def test_validation_is_measured_on_all_logits_and_leaves_the_mode_as_it_was(valid, monkeypatch):
+    model = build_model(0, CPU, 8).train()
+    whole = model.eval()(normalise(valid.images)).detach().numpy()
+    model.train()
+    monkeypatch.setattr(training, "EVALUATION_BATCH", 7)  # does not divide 20
+    logits = training.predict_logits(model, valid)
+    assert np.allclose(logits, whole, atol=1e-5) and model.training
+    assert training.evaluate(model, valid) == pytest.approx(metrics.scores(whole, valid.targets.numpy()), abs=1e-5)
+
+
+def test_the_history_has_one_row_an_epoch_and_is_told_as_it_grows(few, valid):
+    seen = []
+    history = training.fit(
+        build_model(0, CPU, 8), few, valid, config(), measure_on=few, on_epoch=lambda row, model: seen.append(row)
+    )
+    assert pd.DataFrame(seen).equals(history) and history["epoch"].tolist() == [1, 2]
+    assert {"train_loss", "train_eval_loss", "val_loss", "val_f1", "val_acc"} <= set(history.columns)
+
+
+def test_a_diverged_training_stops(few, valid):
+    class Broken(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.tensor(float("nan")))
+
+        def forward(self, images):
+            return images.mean((1, 2, 3)).view(-1, 1).expand(-1, 5) * self.weight
+
+    history = training.fit(Broken(), few, valid, config(max_epochs=5))
+    assert len(history) == 1
+
+
+def test_one_cycle_rises_to_the_peak_and_falls_to_nearly_nothing(few, valid):
+    history = training.fit(build_model(0, CPU, 8), few, valid, config(schedule="one_cycle", lr=0.01, max_epochs=6))
+    assert history["lr"].max() <= 0.01 and history["lr"].idxmax() in (1, 2) and history["lr"].iloc[-1] < 1e-6
+
+
+def test_keep_best_restores_the_epoch_with_the_lowest_valid_loss():
+    model, best = nn.Linear(1, 1), training.KeepBest()
+    for loss, weight in ((0.5, 1.0), (0.3, 2.0), (0.4, 3.0)):
+        nn.init.constant_(model.weight, weight)
+        best({"val_loss": loss}, model)
+    best.restore(model)
+    assert model.weight.item() == 2.0
