@@ -19,10 +19,10 @@ def gather(results: dict[str, dict | None]) -> dict:
     """Return the facts by section; None for those whose notebook has not run."""
     there = {name: result for name, result in results.items() if result}
     found = {
-        "data": next(iter(there.values()))["data"],
+        "data": _data([result["data"] for result in there.values()]),
         "newest": max(there.values(), key=lambda result: result["written"]),
         "mixed_data": len({result["data"]["fingerprint"] for result in there.values()}) > 1,
-        "mixed_commits": len({result["environment"]["git_commit"] for result in there.values()}) > 1,
+        "commits": list(dict.fromkeys(result["environment"]["git_commit"] for result in there.values())),
         "cuts": cuts(there),
         "used": {name: used_parameters(name, result) for name, result in there.items()},
         "checks": [{"notebook": name} | check for name, result in there.items() for check in result["checks"]],
@@ -38,6 +38,14 @@ def gather(results: dict[str, dict | None]) -> dict:
         "test": ("07_test", test),
     }
     return found | {name: fact(there[nb]) if nb in there else None for name, (nb, fact) in sections.items()}
+
+
+def _data(described: list[dict]) -> dict:
+    """Return the first notebook's data: drawn if any notebook's are, all of CelebA if every notebook's are."""
+    return described[0] | {
+        "drawn": any(data["drawn"] for data in described),
+        "whole_celeba": all(data["whole_celeba"] for data in described),
+    }
 
 
 # What was cut

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from functools import partial
 from html import escape
 
+from jinja2 import Undefined
+
 NARROW, NBSP, MINUS = "\u202f", "\u00a0", "−"
 MISSING = "—"  # what was not measured, or has no value
 MONTHS = {
@@ -41,6 +43,8 @@ def filters(language: str) -> dict[str, Callable]:
 
 
 def _or_missing(function: Callable, language: str, value, *options, **named) -> str:
+    if isinstance(value, Undefined):
+        str(value)  # raises, and names what the results lack
     return MISSING if value is None else function(value, *options, language=language, **named)
 
 

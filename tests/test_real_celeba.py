@@ -1,0 +1,83 @@
+"""The official files, where $CELEBA_ROOT names a folder with them (a tenth of the images is enough)."""
+
+import os
+
+import numpy as np
+import pytest
+import torch
+from conftest import REAL
+
+from helpers import cache
+from helpers.batches import load_split
+from helpers.celeba import OFFICIAL_SIZES, Dataset, open_dataset, read_annotations
+from helpers.config import ATTRIBUTES
+from helpers.doctor import OFFICIAL_POSITIVES
+from helpers.errors import StudyError
+from helpers.metrics import decision_scores, entropy
+
+pytestmark = pytest.mark.skipif(not os.path.isdir(REAL), reason="$CELEBA_ROOT names no folder")
+
+
+@pytest.fixture(scope="module")
+def annotations():
+    from pathlib import Path
+
+    return read_annotations(Path(REAL))
+
+
+@pytest.fixture(scope="module")
+def real() -> Dataset:
+    return open_dataset(REAL, allow_missing=True)
+
+
+def test_the_official_splits_have_their_official_sizes(annotations):
+    assert annotations["split"].value_counts().to_dict() == OFFICIAL_SIZES
+
+
+def test_the_official_positives_are_counted(annotations):
+    counts = annotations.groupby("split", observed=True)[list(ATTRIBUTES)].sum()
+    assert counts.to_dict() == OFFICIAL_POSITIVES
+
+
+def test_no_identity_crosses_the_official_splits(annotations):
+    assert annotations.groupby("identity")["split"].nunique().max() == 1
+
+
+def test_the_majority_answer_has_the_accuracy_of_a_mean_of_five_and_not_of_one(annotations):
+    labels = {
+        split: annotations.loc[annotations["split"] == split, list(ATTRIBUTES)].to_numpy() for split in OFFICIAL_SIZES
+    }
+    majority = labels["train"].mean(0) > 0.5
+    scores = {s: decision_scores(np.broadcast_to(majority, y.shape), y)["mean_accuracy"] for s, y in labels.items()}
+    assert scores["valid"] == pytest.approx(0.744, abs=5e-4) and scores["test"] == pytest.approx(0.753, abs=5e-4)
+    assert entropy(labels["train"].mean(0)) == pytest.approx(0.467, abs=5e-4)
+
+
+def test_a_subset_has_to_be_asked_for(real):
+    if not real.is_subset:
+        pytest.skip("all images are here")
+    with pytest.raises(StudyError, match="allow_missing"):
+        open_dataset(REAL)
+    assert not real.is_whole_celeba
+
+
+def test_real_images_are_cached_as_torchvision_resizes_them(real):
+    from test_cache import plain_way
+
+    images = cache.load_images(real, progress=False)
+    for row in range(0, len(images), len(images) // 20):
+        expected = plain_way(real.images.read(real.annotations.index[row]))
+        assert np.abs(images[row] - expected).mean() <= 1
+
+
+def test_the_network_learns_real_faces_better_than_the_majority_answer(real):
+    from helpers.config import Config
+    from helpers.models import build_model
+    from helpers.training import fit
+
+    cpu = torch.device("cpu")
+    train, valid = (load_split(real, split, cpu, count) for split, count in (("train", 1500), ("valid", 400)))
+    config = Config(max_epochs=2, schedule="one_cycle", lr=0.01, batch_size=32, device="cpu")
+    history = fit(build_model(0, cpu), train, valid, config)
+    majority = np.broadcast_to(train.targets.mean(0).numpy() > 0.5, (len(valid), 5))
+    assert history["val_acc"].iloc[-1] > decision_scores(majority, valid.targets.numpy())["mean_accuracy"] + 0.02
