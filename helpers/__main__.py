@@ -51,7 +51,8 @@ def run(
     author: Author = "",
 ):
     """Run the seven notebooks and the report."""
-    from helpers.pipeline import Study, run_study
+    from helpers.pipeline import run_study
+    from helpers.planning import Study
 
     study = Study(profile, run_name, data_root, device, allow_missing, only, start, parameter or [])
     run_study(study, language, author)
@@ -65,7 +66,8 @@ def report(
     author: Author = "",
 ):
     """Write runs/NAME/report.html and report.pdf from the run's results, without retraining."""
-    from helpers.pipeline import REPORT_FORMATS, known, make_report
+    from helpers.pipeline import REPORT_FORMATS, make_report
+    from helpers.planning import known
 
     wanted = tuple(known(name.strip(), REPORT_FORMATS, "report format") for name in formats.split(","))
     make_report(run_name, wanted, language, author)

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +12,7 @@ import pandas as pd
 from helpers.config import ATTRIBUTES, DATA, SPLITS
 from helpers.errors import StudyError
 from helpers.faces import draw_dataset
+from helpers.images import ImageFolder, ImageZip, refuse_html
 
 ATTRIBUTE_FILE = "list_attr_celeba.txt"
 PARTITION_FILE = "list_eval_partition.txt"
@@ -41,7 +41,7 @@ class Dataset:
 
     root: Path
     annotations: pd.DataFrame
-    images: "ImageFolder | ImageZip"
+    images: ImageFolder | ImageZip
     listed: int
     drawn: bool
 
@@ -70,57 +70,6 @@ class Dataset:
         stamps = self.images.stamps
         lines = "\n".join(f"{name} {stamps[name]}" for name in self.annotations.index)
         return hashlib.sha256(lines.encode()).hexdigest()[:16]
-
-
-class ImageFolder:
-    """Images as files in a folder."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-
-    @cached_property
-    def stamps(self) -> dict[str, str]:
-        """File name -> size and modification time."""
-        with os.scandir(self.folder) as entries:
-            stats = {entry.name: entry.stat() for entry in entries if entry.is_file()}
-        return {name: f"{stat.st_size} {stat.st_mtime_ns}" for name, stat in stats.items()}
-
-    def read(self, name: str) -> bytes:
-        return (self.folder / name).read_bytes()
-
-    def where(self, name: str) -> str:
-        return str(self.folder / name)
-
-
-class ImageZip:
-    """Images read straight from the zip, without unpacking it. Reads from several threads are safe."""
-
-    def __init__(self, path: Path):
-        _refuse_html(path)
-        self.path = path
-        try:
-            self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError) as error:
-            raise StudyError(f"{path} is not a readable zip ({error}); download it again.") from error
-
-    @cached_property
-    def _entries(self) -> dict[str, zipfile.ZipInfo]:
-        infos = self._zip.infolist()
-        return {Path(info.filename).name: info for info in infos if not info.is_dir()}
-
-    @cached_property
-    def stamps(self) -> dict[str, str]:
-        """File name -> size and CRC, from the central directory."""
-        return {name: f"{info.file_size} {info.CRC:08x}" for name, info in self._entries.items()}
-
-    def read(self, name: str) -> bytes:
-        try:
-            return self._zip.read(self._entries[name])
-        except (zipfile.BadZipFile, OSError, EOFError) as error:
-            raise StudyError(f"{self.where(name)} cannot be read ({error}); download the zip again.") from error
-
-    def where(self, name: str) -> str:
-        return f"{self.path}:{self._entries[name].filename}"
 
 
 def find_root(data_root: str) -> Path:
@@ -177,9 +126,8 @@ def open_dataset(data_root: str = "", allow_missing: bool = False) -> Dataset:
 
 
 def _missing_images(missing: pd.Index, listed: int, images: ImageFolder | ImageZip) -> str:
-    place = getattr(images, "folder", None) or images.path
     return (
-        f"{len(missing):,} of {listed:,} images that {ATTRIBUTE_FILE} lists are not in {place}: "
+        f"{len(missing):,} of {listed:,} images that {ATTRIBUTE_FILE} lists are not in {images.path}: "
         f"{', '.join(missing[:5])}{', …' if len(missing) > 5 else ''}.\n"
         "Complete the download, or read what is there with allow_missing=True (--allow-missing)."
     )
@@ -212,7 +160,7 @@ def read_annotations(root: Path) -> pd.DataFrame:
 
 def _read_attributes(path: Path) -> pd.DataFrame:
     """Line 1 counts the rows, line 2 names the attributes, each row is an image and its -1/1."""
-    _refuse_html(path)
+    refuse_html(path)
     with open(path, encoding="utf-8", errors="replace") as file:
         count, names = file.readline().strip(), file.readline().split()
     absent = [name for name in ATTRIBUTES if name not in names]
@@ -234,7 +182,7 @@ def _read_column(path: Path, name: str, required: bool) -> pd.Series | None:
         if required:
             raise StudyError(f"{path} is missing: the official splits are read from it. Download it.")
         return None
-    _refuse_html(path)
+    refuse_html(path)
     return _read_table(path, ["image", name], skip=0)[name]
 
 
@@ -257,15 +205,4 @@ def _must_agree(listed: pd.Index, other: pd.Index, file: str):
             f"{ATTRIBUTE_FILE} ({len(listed):,} images) and {file} ({len(other):,}) disagree on "
             f"{len(difference):,} images: {', '.join(map(str, difference[:5]))}. "
             "They are of different copies of CelebA; download both from one place."
-        )
-
-
-def _refuse_html(path: Path):
-    """Google Drive answers a crowded download by a quota page, which clients save as if it were the data."""
-    with open(path, "rb") as file:
-        beginning = file.read(256).lstrip().lower()
-    if beginning.startswith((b"<!doctype html", b"<html")):
-        raise StudyError(
-            f"{path} is a web page saved under a data file's name (a download's quota or error page). "
-            "Delete it and download the file again."
         )

@@ -1,47 +1,30 @@
-"""The study from end to end: notebooks in order through papermill, their parameters checked before anything runs."""
+"""The study from end to end: notebooks in order through papermill, then the report."""
 
-import ast
 import contextlib
-import difflib
 import json
 import os
 import sys
 import time
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import papermill
-import yaml
 from filelock import FileLock, Timeout
 
 from helpers import progress
 from helpers.cache import prepare
-from helpers.celeba import DRAWN, open_dataset
+from helpers.celeba import open_dataset
 from helpers.config import NOTEBOOKS, ROOT, RUNS, check_parameter
 from helpers.devices import choose_device
 from helpers.errors import StudyError
 from helpers.export import to_html
-from helpers.notebooks import ORDER, notebook_parameters
+from helpers.notebooks import notebook_parameters
 from helpers.pdf import to_pdf
+from helpers.planning import Study, check_parameters, plan
 from helpers.report import report_title
 from helpers.runs import write_text
 
 REPORT_FORMATS = ("html", "pdf")
-
-
-@dataclass
-class Study:
-    """What is asked for: a profile, what changes it, and which of the notebooks to run."""
-
-    profile: str
-    run_name: str = ""
-    data_root: str = ""
-    device: str = ""
-    allow_missing: bool = False
-    only: str = ""
-    start: str = ""
-    settings: list[str] = field(default_factory=list)  # "06_final.max_epochs=30", or "seed=7" for all
 
 
 def run_study(study: Study, language: str = "fr", author: str = "") -> Path:
@@ -65,89 +48,6 @@ def run_study(study: Study, language: str = "fr", author: str = "") -> Path:
     if not study.only:
         make_report(run_name, language=language, author=author)
     return folder
-
-
-def plan(study: Study) -> dict[str, dict]:
-    """Return the checked parameters of each notebook to run, in order."""
-    profile = load_profile(study.profile)
-    settings = parse_settings(study.settings)
-    return {notebook: _parameters(notebook, study, profile, settings) for notebook in _chosen(study)}
-
-
-def _chosen(study: Study) -> tuple[str, ...]:
-    if study.only:
-        return (known(study.only, ORDER, "notebook"),)
-    if study.start:
-        return ORDER[ORDER.index(known(study.start, ORDER, "notebook")) :]
-    return ORDER
-
-
-def _parameters(notebook: str, study: Study, profile: dict, settings: dict) -> dict:
-    defaults = notebook_parameters(notebook)
-    values = defaults | profile.get("all", {}) | profile.get(notebook, {})
-    given = {"data_root": study.data_root, "device": study.device, "allow_missing": study.allow_missing}
-    values |= {name: value for name, value in given.items() if value}
-    values |= {name: value for name, value in settings.get("", {}).items() if name in defaults}
-    values |= settings.get(notebook, {})
-    values["run_name"] = study.run_name or study.profile
-    if values["data_root"] not in ("", DRAWN):
-        values["data_root"] = str(Path(values["data_root"]).expanduser().resolve())
-    return check_parameters(notebook, values, defaults)
-
-
-def check_parameters(notebook: str, values: dict, defaults: dict) -> dict:
-    """Check names against the notebook's parameters, then types and ranges; None only where it is the default."""
-    for name in values:
-        known(name, defaults, f"parameter of {notebook}")
-    try:
-        return {
-            name: None if value is None and defaults[name] is None else check_parameter(name, value)
-            for name, value in values.items()
-        }
-    except StudyError as error:
-        raise StudyError(f"{notebook}: {error}") from error
-
-
-def load_profile(name: str) -> dict:
-    """Return what a profile of notebooks/profiles.yaml sets, by notebook ("all" for every one)."""
-    profiles = yaml.safe_load((NOTEBOOKS / "profiles.yaml").read_text(encoding="utf-8"))
-    return profiles[known(name, profiles, "profile")]
-
-
-def parse_settings(settings: list[str]) -> dict[str, dict]:
-    """Return {notebook: {parameter: value}} from "notebook.parameter=value"; "" for those of every notebook."""
-    parsed: dict[str, dict] = {}
-    for setting in settings:
-        target, equals, text = setting.partition("=")
-        if not equals:
-            raise StudyError(f"-p {setting}: write -p NOTEBOOK.PARAMETER=VALUE, as in -p 06_final.max_epochs=30.")
-        notebook, _, name = target.strip().rpartition(".")
-        if notebook:
-            known(notebook, ORDER, "notebook")
-        else:
-            known(name, {p for each in ORDER for p in notebook_parameters(each)}, "parameter")
-        parsed.setdefault(notebook, {})[name] = _literal(text.strip())
-    return parsed
-
-
-def _literal(text: str):
-    words = {"true": True, "false": False, "none": None, "null": None}
-    if text.lower() in words:
-        return words[text.lower()]
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-
-
-def known(name: str, names, what: str) -> str:
-    """Return `name` if it is among `names`; otherwise StudyError with the nearest ones."""
-    if name in names:
-        return name
-    names = sorted(names)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(names)}."
-    raise StudyError(f"There is no {what} {name!r}. {hint}")
 
 
 @contextlib.contextmanager
@@ -211,9 +111,9 @@ class _Tee:
 
 @contextlib.contextmanager
 def _plain_progress():
-    """Tell the kernels started here that nobody watches their bars, and to run the drawing off-screen."""
+    """Tell the kernels started here that nobody watches their bars."""
     kept = dict(os.environ)
-    os.environ |= {progress.PLAIN: "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    os.environ[progress.PLAIN] = "1"
     try:
         yield
     finally:

@@ -12,9 +12,10 @@ from helpers.config import ROOT
 # A module imports only those above it in this list. (The drawn faces stand above celeba, which draws them on demand.)
 ORDER = (
     "errors", "config", "checks", "devices", "progress",
-    "drawing", "faces", "celeba", "cache", "batches", "models", "metrics",
+    "drawing", "faces", "images", "celeba", "cache", "batches", "models", "metrics",
     "training", "checkpoints", "lr_finder", "grid", "inference", "runs", "plots",
-    "display", "report", "stills", "export", "pdf", "doctor", "pipeline", "__main__",
+    "notebooks", "display", "wording", "report_facts", "report", "stills", "export", "pdf", "doctor",
+    "planning", "pipeline", "__main__",
 )  # fmt: skip
 MODULES = sorted(p for p in (ROOT / "helpers").rglob("*.py") if p.name != "__init__.py" or p.parent.name == "drawing")
 JUPYTER = {"IPython", "papermill", "nbconvert", "nbformat", "nbclient", "ipywidgets"}

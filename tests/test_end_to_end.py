@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from helpers.checkpoints import load_checkpoint
 from helpers.config import ATTRIBUTES, CHECKPOINTS, FIGURES, HOME, NOTEBOOKS, ROOT, RUNS
-from helpers.pipeline import ORDER
+from helpers.notebooks import ORDER
 
 SMALL = [
     "02_baselines.max_epochs=2",

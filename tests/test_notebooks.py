@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from helpers.config import NOTEBOOKS, RULES, check_parameter
-from helpers.pipeline import ORDER, check_parameters, notebook_parameters
+from helpers.notebooks import ORDER, notebook_parameters
+from helpers.planning import check_parameters
 
 ALL = (*ORDER, "report")
 

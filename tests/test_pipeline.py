@@ -9,14 +9,14 @@ import pytest
 from filelock import FileLock
 from nbformat.v4 import new_code_cell, new_notebook
 
-from helpers import pipeline
+from helpers import notebooks, pipeline, planning
 from helpers.config import RUNS
 from helpers.errors import StudyError
-from helpers.pipeline import Study
+from helpers.planning import Study
 
 
 def planned(*settings, **asked):
-    return pipeline.plan(Study("demo", settings=list(settings), **asked))
+    return planning.plan(Study("demo", settings=list(settings), **asked))
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_wrong_option_is_told_before_anything_runs(asked, message):
 
 def test_an_unknown_profile_is_told():
     with pytest.raises(StudyError, match="Did you mean 'quick'"):
-        pipeline.plan(Study("quik"))
+        planning.plan(Study("quik"))
 
 
 def test_settings_reach_their_notebook_alone_and_bare_ones_all_that_know_them():
@@ -80,7 +80,7 @@ def test_demo_means_drawn_faces_whatever_the_environment_says(monkeypatch):
 
 def test_a_data_root_is_made_absolute_for_the_kernels(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    plan = pipeline.plan(Study("quick", data_root="faces"))
+    plan = planning.plan(Study("quick", data_root="faces"))
     assert plan["01_data"]["data_root"] == str(tmp_path / "faces")
 
 
@@ -128,8 +128,9 @@ def own_notebooks(monkeypatch, tmp_path):
     write("05_grid", f"import os\nif os.path.exists({str(tmp_path / 'fail')!r}):\n    1 / 0\nprint('second')")
     (tmp_path / "profiles.yaml").write_text("demo: {all: {data_root: drawn}}")
     (tmp_path / "fail").touch()
-    monkeypatch.setattr(pipeline, "NOTEBOOKS", tmp_path)
-    monkeypatch.setattr(pipeline, "ORDER", ("01_data", "05_grid"))
+    for module in (notebooks, planning, pipeline):
+        monkeypatch.setattr(module, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(planning, "ORDER", ("01_data", "05_grid"))
     monkeypatch.setattr(pipeline, "make_report", lambda *args, **options: None)
     monkeypatch.setattr(sys, "argv", ["helpers", "run", "--profile", "demo"])
     return tmp_path
