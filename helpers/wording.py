@@ -45,7 +45,7 @@ def filters(language: str) -> dict[str, Callable]:
 def _or_missing(function: Callable, language: str, value, *options, **named) -> str:
     if isinstance(value, Undefined):
         str(value)  # raises, and names what the results lack
-    return str(value) if value is None else function(value, *options, language=language, **named)
+    return MISSING if value is None else function(value, *options, language=language, **named)
 
 
 def fixed(value: float, digits: int = 4, *, signed: bool = False, language: str) -> str:

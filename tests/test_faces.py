@@ -11,8 +11,7 @@ from PIL import Image
 
 from helpers import faces
 from helpers.config import ATTRIBUTES
-from helpers.drawing import draw_face, eye_positions
-from helpers.drawing_people import draw_person, draw_photo
+from helpers.drawing import draw_face, draw_person, draw_photo, eye_positions
 from helpers.errors import StudyError
 
 COUNT = 60

@@ -529,7 +529,7 @@ def test_both_languages_have_the_same_sections_and_words():
 def test_both_languages_show_the_same_things(name):
     def placeholders(language: str) -> list[str]:
         text = " ".join(EXPRESSION.findall((TEMPLATES / language / name).read_text(encoding="utf-8")))
-        return sorted(set(re.findall(r"\b[a-zA-Z_]+(?:\.\w+|\[\d+\])+|(?<=figure\()\"\w+\"", text)))
+        return sorted(re.findall(r"\b[a-zA-Z_]+(?:\.\w+|\[\d+\])+|(?<=figure\()\"\w+\"", text))
 
     assert placeholders("fr") == placeholders("en")
 

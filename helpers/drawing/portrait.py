@@ -1,12 +1,14 @@
 """A face from its traits: the order of painting, and the light over the whole picture."""
 
+from functools import lru_cache
+
 import numpy as np
 from PIL import Image
 
-from helpers.drawing_canvas import ENLARGED, EYE_X, Canvas
-from helpers.drawing_hair import paint_band, paint_hair_before, paint_hair_behind
-from helpers.drawing_mouth import paint_beard, paint_mouth
-from helpers.drawing_parts import (
+from helpers.drawing.canvas import ENLARGED, EYE_X, HEIGHT, WIDTH, Canvas
+from helpers.drawing.hair import paint_band, paint_hair_before, paint_hair_behind, paint_hood
+from helpers.drawing.mouth import paint_beard, paint_mouth
+from helpers.drawing.parts import (
     paint_body,
     paint_brows,
     paint_eyes,
@@ -14,9 +16,9 @@ from helpers.drawing_parts import (
     paint_nose,
     paint_skin_details,
 )
-from helpers.drawing_patterns import background
-from helpers.drawing_people import Person, Photo
-from helpers.drawing_worn import paint_glasses, paint_hat
+from helpers.drawing.patterns import background
+from helpers.drawing.people import Person, Photo
+from helpers.drawing.worn import paint_earrings, paint_glasses, paint_hat
 
 
 def pose_canvas(image: Image.Image, photo: Photo) -> Canvas:
@@ -38,22 +40,32 @@ def draw_face(rng: np.random.Generator, person: Person, photo: Photo) -> Image.I
     paint_head(canvas, person, photo)
     paint_skin_details(canvas, rng, person)
     paint_nose(canvas, person, photo)
-    paint_beard(canvas, rng, person)
+    paint_beard(canvas, rng, person, photo)
     paint_mouth(canvas, person, photo)
     paint_eyes(canvas, person, photo)
     paint_brows(canvas, person)
     paint_hair_before(canvas, rng, person, photo)
     paint_band(canvas, person, photo)
-    paint_glasses(canvas, person, photo)
+    paint_hood(canvas, person, photo)
+    paint_earrings(canvas, person, photo)
+    paint_glasses(canvas, rng, person, photo)
     paint_hat(canvas, rng, person, photo)
     return _develop(canvas.image.reduce(ENLARGED), photo)
 
 
+@lru_cache(maxsize=128)
+def side_light(direction: int, strength: int) -> Image.Image:
+    """Return a mask rising from 0 to `strength` eighths across the picture, towards sixteenths of a turn."""
+    y, x = np.mgrid[-1 : 1 : HEIGHT * 1j, -1 : 1 : WIDTH * 1j]
+    angle = 2 * np.pi * direction / 16
+    ramp = np.clip(0.5 + 0.6 * (x * np.cos(angle) + y * np.sin(angle)), 0, 1)
+    return Image.fromarray((255 * ramp * strength / 8).astype(np.uint8))
+
+
 def _develop(image: Image.Image, photo: Photo) -> Image.Image:
     """Return the image with the photo's exposure, contrast and colour cast."""
-    gains = np.multiply(photo.cast, photo.exposure)
-    lift = 128 * (1 - photo.contrast)
-    matrix = np.zeros((3, 4))
-    matrix[np.arange(3), np.arange(3)] = gains * photo.contrast
-    matrix[:, 3] = gains * lift
-    return image.convert("RGB", tuple(matrix.ravel().tolist()))
+    gains = np.multiply(photo.cast, photo.exposure)[:, None]
+    curve = gains * (128 + photo.contrast * (np.arange(256) - 128))
+    if photo.dusk:
+        image.paste(photo.glare, (0, 0), side_light(photo.light, photo.dusk))
+    return image.point(np.clip(curve, 0, 255).astype(int).ravel().tolist())

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from helpers.drawing_canvas import EYE_X, Canvas, both_sides, darker, lighter, mirrored, mix, oval, smooth
-from helpers.drawing_patterns import fabric
-from helpers.drawing_people import Person, Photo
+from helpers.drawing.canvas import EYE_X, Canvas, both_sides, darker, lighter, mirrored, mix, oval, smooth
+from helpers.drawing.patterns import fabric
+from helpers.drawing.people import Person, Photo
 
 # How many pixels nearer the viewer than the eyes a part is: yaw moves it so far aside.
 OUTLINE, EARS, NOSE, MOUTH, BODY = -5.0, -10.0, 8.0, 6.0, -8.0
@@ -22,12 +22,12 @@ def head_outline(person: Person) -> np.ndarray:
 
 def paint_body(canvas: Canvas, person: Person, photo: Photo) -> None:
     """Paint the neck, the shoulders and what they wear."""
-    wide = 27 if person.male else 22
+    wide = person.neck
     neck = [(-wide, 40), (-wide, 80), (-wide - 6, 125), (wide + 6, 125), (wide, 80), (wide, 40)]
     canvas.fill(neck, darker(person.skin, 0.2), BODY)
     canvas.glow(0, person.chin + 4, wide + 6, 16, darker(person.skin, 0.6), 0.7, BODY)
     top = 97 if photo.clothes == "v" else 92
-    slope = 16 if person.male else 20
+    slope = 43 - wide
     shoulders = [(-130, 150), (-120, top + slope + 8), (-70, top + slope - 6), (-wide - 4, top - 6)]
     dip = {"crew": 6, "v": 26, "shirt": 18, "roll": -12, "scarf": -4}[photo.clothes]
     collar = [(-wide * 0.5, top + dip * 0.7), (0, top + dip), (wide * 0.5, top + dip * 0.7)]
@@ -36,7 +36,7 @@ def paint_body(canvas: Canvas, person: Person, photo: Photo) -> None:
     canvas.fill(shirt, cloth, BODY)
     if photo.fabric != "plain":
         ink = lighter(cloth, 0.6) if sum(cloth) < 330 else darker(cloth, 0.55)
-        canvas.glaze(shirt, ink, fabric(photo.fabric), BODY)
+        canvas.glaze(shirt, ink, fabric(photo.fabric), BODY, (int(32 + 31 * photo.part), int(32 - 31 * photo.part)))
     canvas.stroke([shoulders[3], *collar, (wide + 4, top - 6)], 3, darker(cloth, 0.35), BODY, taper=False)
     _paint_neckwear(canvas, photo, wide, top)
 
@@ -73,15 +73,12 @@ def paint_head(canvas: Canvas, person: Person, photo: Photo) -> None:
     for side in (-1, 1):
         canvas.fill(oval(side * (w + 2), 8, 6.5, 12), darker(skin, 0.1), EARS)
         canvas.fill(oval(side * (w + 2), 8, 3.5, 8), darker(skin, 0.3), EARS)
-        if photo.earrings:
-            canvas.fill(oval(side * (w + 3), 24, 3, 4), (232, 204, 130), EARS)
     outline = head_outline(person)
     canvas.fill(outline, skin, OUTLINE)
-    canvas.glow(0, -34, 34, 22, lighter(skin, 0.5), 0.35)
-    rosy = 0.2 + 0.3 * photo.makeup
+    canvas.glow(0, -34, 24, 15, lighter(skin, 0.5), 0.4)
+    rosy = 0.1 + 0.6 * photo.rosy
     for side in (-1, 1):
-        canvas.glow(side * 27, 24, 17, 13, mix(skin, (226, 84, 84), 0.5), rosy)
-        canvas.glow(side * EYE_X, -3, 16, 11, darker(skin, 0.5), 0.4)
+        canvas.glow(side * 27, 24, 15, 12, mix(skin, (226, 84, 84), 0.5), rosy)
     canvas.shade(outline, darker(skin, 0.35 + 0.45 * photo.shadow), photo.light, OUTLINE)
 
 
@@ -97,28 +94,34 @@ def paint_skin_details(canvas: Canvas, rng, person: Person) -> None:
 
 def _paint_wrinkles(canvas: Canvas, rng, person: Person) -> None:
     """Paint forehead lines, crow's feet, bags under the eyes and folds beside nose and mouth."""
-    ink = (*darker(person.skin, 0.7), int(100 + 130 * person.wrinkles))
-    thick = 1.5 + 1.1 * person.wrinkles
-    for y in np.linspace(-43, -24, 2 + round(2.4 * person.wrinkles)) + rng.normal(0, 1.5):
-        x = rng.normal(0, 3, 5) + np.linspace(-25, 25, 5)
-        canvas.stroke(smooth(np.stack([x, y + rng.normal(0, 1.2, 5)], 1), False), thick, ink, 2)
+    ink = mix(person.skin, (104, 8, 8), 0.3 + 0.3 * person.wrinkles)
+    thick = 1.7 + 0.8 * person.wrinkles
+    for y in np.linspace(-45, -22, 3) + rng.normal(0, 1.5):
+        x = np.add(rng.normal(0, 3, 5), (-30, -15, 0, 15, 30))
+        _crease(canvas, smooth(np.stack([x, y + rng.normal(0, 1.2, 5)], 1), False, 3), thick, ink, person.skin, 2)
     for side in (-1, 1):
-        for tilt in (-6, 0, 6):
-            canvas.line([(side * 31, tilt * 0.5), (side * (39 + rng.normal(0, 1)), tilt * 1.5)], thick * 0.6, ink)
+        fan = [[(side * 30, t * 0.5), (side * (41 + rng.normal(0, 1)), t * 1.7)] for t in (-8, -2.5, 3, 8.5)]
+        canvas.lines(np.add(fan, (0, 2.4)), 1.4, (lighter(person.skin, 0.6),))
+        canvas.lines(np.array(fan), 1.4, (ink,))
         _paint_folds(canvas, person, side, thick, ink)
 
 
 def _paint_folds(canvas: Canvas, person: Person, side: int, thick: float, ink) -> None:
     mouth, w = person.mouth_y, person.face_width
-    bag = smooth([(side * 11, 8), (side * 19, 12.5), (side * 28, 8)], False)
-    canvas.stroke(bag, thick, ink)
-    fold = smooth([(side * 13, 23), (side * 20, 32), (side * 22, mouth + 3)], False)
-    canvas.stroke(fold, thick + 0.5, ink, MOUTH)
-    if person.wrinkles > 0.35:
-        canvas.stroke(bag + np.array([side * 1.5, 5]), thick * 0.8, ink)
-        cheek = smooth([(side * 0.66 * w, 22), (side * 0.7 * w, 33), (side * 0.6 * w, 46)], False)
-        canvas.stroke(cheek, thick, ink)
-        canvas.stroke([(side * 19, mouth + 8), (side * 20, mouth + 15), (side * 18, mouth + 21)], thick, ink, 1)
+    skin = person.skin
+    bag = smooth([(side * 11, 9), (side * 19, 13.5), (side * 28, 9)], False, 3)
+    for drop in (0, 5.5):
+        _crease(canvas, np.add(bag, (side * drop * 0.3, drop)), thick, ink, skin)
+    fold = smooth([(side * 13, 23), (side * 20, 32), (side * 22, mouth + 3)], False, 3)
+    _crease(canvas, fold, thick + 0.5, ink, skin, MOUTH)
+    cheek = smooth([(side * 0.68 * w, 21), (side * 0.73 * w, 33), (side * 0.62 * w, 46)], False, 3)
+    _crease(canvas, cheek, thick, ink, skin)
+
+
+def _crease(canvas: Canvas, path, width: float, ink, skin, depth: float = 0.0) -> None:
+    """Paint a wrinkle: a dark line, and below it the light on its edge."""
+    canvas.stroke(path + np.array([0, 2.6]), width * 1.1, lighter(skin, 0.5), depth)
+    canvas.stroke(path, width, ink, depth)
 
 
 def paint_eyes(canvas: Canvas, person: Person, photo: Photo) -> None:
@@ -135,7 +138,7 @@ def paint_eyes(canvas: Canvas, person: Person, photo: Photo) -> None:
         canvas.fill(oval(side * EYE_X + gaze, -0.4, 2.1, 2.1, 8), (18, 14, 16))
         canvas.fill(oval(side * EYE_X + gaze + 1.4, -1.8, 1.1, 1.1, 8), (255, 255, 255))
         upper = smooth(lid, False) * (-side, 1) + (side * EYE_X, -0.4)
-        canvas.stroke(upper, 2.0 + 1.8 * photo.makeup, (40, 26, 26))
+        canvas.stroke(upper, 2.8, (40, 26, 26))
         if photo.makeup > 0.3:
             outer = side * (EYE_X + 9)
             canvas.line([(outer - side * 2, -1), (outer + side * 4, -5)], 1.4, (30, 20, 24))

@@ -41,6 +41,11 @@ def mirrored(points) -> np.ndarray:
     return np.asarray(points, float) * (-1, 1)
 
 
+def against(colour: Colour, share: float) -> Colour:
+    """Return `colour` moved by `share` away from itself: a dark one lighter, a light one darker."""
+    return lighter(colour, share) if sum(colour[:3]) < 340 else darker(colour, share)
+
+
 def both_sides(points) -> np.ndarray:
     """Return the closed outline whose left half is `points` (N, 2), given from the top down to the axis."""
     points = np.asarray(points, float)
@@ -125,7 +130,7 @@ def _shadow_map(direction: int) -> Image.Image:
 class Canvas:
     """A picture being painted in face coordinates under one pose.
 
-    roll: radians; nod: (yaw, pitch), each -1 to 1, how far parts nearer the viewer move aside and down;
+    roll: radians; nod: (yaw, pitch), each about -1 to 1, how far parts nearer the viewer move aside and down;
     zoom: about 1; shift: (x, y) pixels of the finished image.
     """
 
@@ -187,8 +192,11 @@ class Canvas:
         left, top = self.place([(x, y)], depth)[0] - (width / 2, height / 2)
         self.image.paste(colour[:3], (int(left), int(top)), mask)
 
-    def glaze(self, points, colour: Colour, strength: Image.Image, depth: float = 0.0) -> None:
-        """Paint `colour` over the polygon `points` (N, 2), as strongly (0-255) as `strength` says."""
+    def glaze(self, points, colour: Colour, strength: Image.Image, depth: float = 0.0, at=(0, 0)) -> None:
+        """Paint `colour` over the polygon `points` (N, 2), as strongly (0-255) as `strength` says.
+
+        `at`: the canvas pixel's place (x, y) in `strength`, which may be larger than the canvas.
+        """
         outline = self.place(points, depth)
         left, top = np.maximum(outline.min(0), 0).astype(int).tolist()
         right, bottom = outline.max(0).astype(int).tolist()
@@ -197,7 +205,11 @@ class Canvas:
             return  # wholly outside the picture
         mask = Image.new("L", (box[2] - left, box[3] - top))
         ImageDraw.Draw(mask).polygon((outline - (left, top)).ravel().tolist(), fill=255)
-        self.image.paste(colour[:3], (left, top), ImageChops.multiply(mask, strength.crop(box)))
+        part = strength.crop((box[0] + at[0], box[1] + at[1], box[2] + at[0], box[3] + at[1]))
+        mask = ImageChops.multiply(mask, part)
+        inner = mask.getbbox()
+        if inner:  # a paste costs by its area, and half of a shadow is none
+            self.image.paste(colour[:3], (left + inner[0], top + inner[1]), mask.crop(inner))
 
     def shade(self, points, colour: Colour, light: int, depth: float = 0.0) -> None:
         """Darken the polygon `points` (N, 2) towards `colour`, away from the light (sixteenths of a turn)."""

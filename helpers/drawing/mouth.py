@@ -2,17 +2,20 @@
 
 import numpy as np
 
-from helpers.drawing_canvas import Canvas, both_sides, darker, lighter, mirrored, mix, smooth, symmetric
-from helpers.drawing_parts import MOUTH, OUTLINE
-from helpers.drawing_people import Person, Photo
+from helpers.drawing.canvas import Canvas, both_sides, darker, lighter, mirrored, mix, smooth, symmetric
+from helpers.drawing.parts import MOUTH, OUTLINE
+from helpers.drawing.patterns import bristles, scatter
+from helpers.drawing.people import Person, Photo, pick
+
+GINGERS = ((206, 92, 40), (166, 62, 28), (232, 130, 70), (130, 40, 22))  # beards redder than the hair
 
 
 def paint_mouth(canvas: Canvas, person: Person, photo: Photo) -> None:
     """Paint the mouth: closed, or open with or without teeth."""
     lips = mix(person.skin, (170, 70, 70), 0.3 if person.male else 0.45)
     lips = mix(lips, photo.lip_colour, max(0.0, photo.makeup * 1.5 - 0.4))
-    half = 16.5 + 0.8 * photo.smile if photo.smiling else 13.5
-    gap = {"closed": 0.0, "teeth": 9.0, "laugh": 14.0, "talking": 5.5, "surprised": 11.0}[photo.mouth]
+    half = 17 + 0.8 * photo.smile if photo.smiling else 13.5
+    gap = {"closed": 0.0, "teeth": 11.0, "laugh": 16.0, "talking": 5.5, "surprised": 12.0}[photo.mouth]
     if photo.mouth == "surprised":
         half = 10.0
     if photo.mouth == "closed":
@@ -47,6 +50,8 @@ def _paint_open_mouth(canvas: Canvas, person: Person, photo: Photo, lips, half: 
         share = 0.6 if photo.mouth == "teeth" else 0.5
         edge = top[::-1] * (1 - share) + low * share
         canvas.fill(np.concatenate([top, edge]) * (0.94, 1), (254, 252, 246), MOUTH)
+        gaps = np.stack([top, edge[::-1]], 1)[2:-2:3] * (0.94, 1)
+        canvas.lines(gaps, 1.2, ((112, 70, 76),), MOUTH)
     elif photo.mouth == "talking":
         tips = [(-half * 0.6, y), (-half * 0.5, y + 2.4), (0, y + 2.4)]
         canvas.fill(symmetric(tips), (236, 230, 220), MOUTH)
@@ -57,45 +62,55 @@ def _paint_smile_folds(canvas: Canvas, person: Person, half: float) -> None:
     for side in (-1, 1):
         x, y = side * (half + 3.5), person.mouth_y
         fold = [(side * 13, person.nose_length), (x, y - 9), (x + side * 0.5, y)]
-        canvas.stroke(smooth(fold, False), 1.8, ink, MOUTH)
+        canvas.stroke(smooth(fold, False), 2.6, ink, MOUTH)
+        canvas.stroke([(x + side * 2, y - 7), (x + side * 4.5, y - 2), (x + side * 3, y + 4)], 3, ink, MOUTH)
         canvas.glow(side * 26, 19, 10, 7, lighter(person.skin, 0.5), 0.35, MOUTH)
 
 
-def paint_beard(canvas: Canvas, rng, person: Person) -> None:
-    """Paint the beard: stubble dots, or hair on chin, cheeks and lip."""
-    if not person.beard:
+def paint_beard(canvas: Canvas, rng, person: Person, photo: Photo) -> None:
+    """Paint the beard: stubble, or curls on chin, cheeks and lip."""
+    if not photo.beard:
         return
-    if person.beard == "stubble":
-        _paint_stubble(canvas, rng, person)
-        return
-    hair, mouth, chin = darker(person.hair, 0.15), person.mouth_y, person.chin
-    if person.beard == "full":
-        _paint_full_beard(canvas, rng, person, hair)
-    if person.beard == "goatee":
-        half = [(0, mouth + 11), (-13, mouth + 12), (-11, chin - 5), (0, chin + 3)]
-        canvas.fill(smooth(both_sides(half)), hair, OUTLINE * 0.3)
-    half = [(0, mouth - 9), (-10, mouth - 8.5), (-19, mouth - 2), (0, mouth - 5)]
-    canvas.fill(smooth(both_sides(half)), hair, MOUTH)
+    hair = _beard_colour(rng, person)
+    at, mouth, chin = scatter(rng), person.mouth_y, person.chin
+    if photo.beard in ("full", "stubble"):
+        half = _jaw(person)
+        shapes = [(np.concatenate([half, mirrored(half[::-1])]), OUTLINE * 0.3)]
+    elif photo.beard == "goatee":
+        half = [(0, mouth + 8), (-17, mouth + 2), (-23, mouth + 4), (-19, chin - 6), (-9, chin + 8), (0, chin + 10)]
+        shapes = [(smooth(both_sides(half)), 0)]
+    else:
+        shapes = []
+    if photo.beard != "stubble":
+        lip = [(0, mouth - 14), (-12, mouth - 15), (-27, mouth - 3), (-25, mouth + 4), (-11, mouth - 4), (0, mouth - 6)]
+        shapes.append((smooth(both_sides(lip)), MOUTH))
+    for shape, depth in shapes:
+        _paint_bristles(canvas, shape, hair, photo.beard == "stubble", at, depth)
 
 
-def _paint_full_beard(canvas: Canvas, rng, person: Person, hair) -> None:
+def _beard_colour(rng, person: Person):
+    """Return the beard's colour: ginger, or the hair's, or another where that would not show on the skin."""
+    if rng.random() < 0.35:
+        return pick(rng, GINGERS)
+    if abs(sum(person.hair) - sum(person.skin)) > 120:
+        return person.hair
+    share = rng.uniform(0.45, 0.7)
+    return darker(person.skin, share) if sum(person.skin) > 450 else lighter(person.skin, share)
+
+
+def _paint_bristles(canvas: Canvas, shape, hair, short: bool, at, depth: float) -> None:
+    if short:
+        canvas.glaze(shape, lighter(hair, 0.6), bristles("stubble"), depth, (at[0] + 4, at[1] + 4))
+        canvas.glaze(shape, hair, bristles("stubble"), depth, at)
+        return
+    canvas.fill(shape, hair, depth)
+    canvas.glaze(shape, darker(hair, 0.65), bristles("curls"), depth, (at[0] + 6, at[1] + 6))
+    canvas.glaze(shape, lighter(hair, 0.6), bristles("curls"), depth, at)
+
+
+def _jaw(person: Person) -> np.ndarray:
+    """Return the left half of a full beard's outline (N, 2), round the mouth."""
     w, chin, mouth, jaw = person.face_width, person.chin, person.mouth_y, person.jaw
-    depth = OUTLINE * 0.5
-    edge = [(-0.97 * w, 10), (-0.97 * w, 30), (-jaw * w, 0.76 * chin), (-0.36 * w, 0.98 * chin), (0, chin + 2)]
-    inner = [(0, mouth + 13), (-16, mouth + 11), (-21, mouth - 4), (-0.7 * w, mouth - 8), (-0.88 * w, 14)]
-    half = np.concatenate([smooth(edge, False), smooth(inner, False)])
-    canvas.fill(half, hair, depth)
-    canvas.fill(mirrored(half), hair, depth)
-    angle = rng.uniform(0.12, np.pi - 0.12, 60)
-    roots = np.stack([np.cos(angle) * w * 0.86, 24 + np.sin(angle) * (chin - 30)], 1)
-    roots += rng.normal(0, 2.5, (60, 2))
-    strands = np.stack([roots, roots + rng.normal((0, 6), 1.5, (60, 2))], 1)
-    canvas.lines(strands, 1.2, (lighter(hair, 0.25), darker(hair, 0.4)), depth)
-
-
-def _paint_stubble(canvas: Canvas, rng, person: Person) -> None:
-    angle, reach = rng.uniform(0, np.pi, 150), rng.uniform(0.76, 1.0, (150, 1))
-    jaw = np.stack([np.cos(angle) * person.face_width * 0.9, np.sin(angle) * (person.chin - 22)], 1)
-    lip = np.stack([rng.uniform(-17, 17, 24), rng.normal(person.mouth_y - 8, 1.4, 24)], 1)
-    spots = np.concatenate([jaw * reach + np.array([0, 20]), lip])
-    canvas.dots(spots, 1.9, darker(person.hair, 0.3), OUTLINE * 0.3)
+    inner = [(0, mouth + 12), (-17, mouth + 9), (-22, mouth - 3), (-0.7 * w, mouth - 12), (-0.88 * w, 10)]
+    edge = [(-0.99 * w, 4), (-0.99 * w, 30), (-jaw * w - 1, 0.78 * chin), (-0.36 * w, chin + 3), (0, chin + 6)]
+    return np.concatenate([smooth(inner, False), smooth(edge, False)])
