@@ -11,7 +11,7 @@ from pathlib import Path
 import jinja2
 import yaml
 
-from helpers import batches, faces, report_facts
+from helpers import batches, report_facts
 from helpers.config import ATTRIBUTES, FIGURES, IMAGE_SIZE, MEAN, META, RUNS, STD, check_parameter
 from helpers.display import say
 from helpers.errors import StudyError
@@ -55,7 +55,6 @@ CONSTANTS = {
     "DEGREES": batches.MAX_DEGREES,
     "JITTER": batches.JITTER,
     "HUE": batches.HUE,
-    "LABEL_NOISE": faces.LABEL_NOISE,
     "COURSE": COURSE,
     "CELEBA": CELEBA,
     "FEW": report_facts.FEW,

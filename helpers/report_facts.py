@@ -37,6 +37,9 @@ def gather(results: dict[str, dict | None]) -> dict:
         "extra": ("06_final", extra),
         "test": ("07_test", test),
     }
+    found["linear"] = (
+        linear(there["02_baselines"], there["06_final"]) if {"02_baselines", "06_final"} <= set(there) else None
+    )
     return found | {name: fact(there[nb]) if nb in there else None for name, (nb, fact) in sections.items()}
 
 
@@ -184,6 +187,8 @@ def training(result: dict) -> dict:
     """Return what the final training's history shows: gap, what followed the best epoch, time."""
     history, best = result["history"], result["best"]
     last = history[-1]
+    losses = [row["val_loss"] for row in history if row["val_loss"] is not None]
+    steps = [second - first for first, second in pairwise(losses)]
     rise = _less(last["val_loss"], best["val_loss"])
     return {
         "gap": _less(best["val_loss"], best["train_eval_loss"]),
@@ -191,8 +196,20 @@ def training(result: dict) -> dict:
         "last_gap": _less(last["val_loss"], last["train_eval_loss"]),
         "rise": rise,
         "best_is_last": result["best_epoch"] == last["epoch"],
-        "first_loss": history[0]["val_loss"],
+        "later": len(history) - result["best_epoch"],
+        "rises": [step for step in steps if step > 0],
         "seconds": sum(row["seconds"] for row in history),
+    }
+
+
+def linear(baselines: dict, final: dict) -> dict:
+    """Return the final training's best epoch beside logistic regression on raw pixels, both on valid."""
+    row = next(row for row in baselines["baselines"] if row["baseline"] == "logistic regression")
+    return {
+        "accuracy": row["mean_accuracy"],
+        "gain": final["best"]["val_acc"] - row["mean_accuracy"],
+        "gain_f1": final["best"]["val_f1"] - row["micro_f1"],
+        "same_images": baselines["images"]["valid"] == final["images"]["valid"],
     }
 
 

@@ -463,8 +463,12 @@ def test_notebooks_that_read_different_images_are_pointed_out(study):
     [
         ("extra", "06_final", "extra.best.val_loss", 0.5, "**plus basse**", "**plus haute**"),
         ("extra", "06_final", "extra.max_epochs", 4, "", "pas eu le même nombre d’époques"),
-        ("training", "06_final", "best_epoch", 3, "ne s’améliore plus", "La meilleure époque est la dernière"),
+        ("training", "06_final", "best_epoch", 3, "sans progrès", "La meilleure époque est la dernière"),
         ("training", "06_final", "best.train_eval_loss", 0.9, "connaît mieux", "rien n’indique de surapprentissage"),
+        ("training", "06_final", "best.val_acc", 0.7, "réseau la dépasse", "**ne la dépasse pas**"),
+        ("limits", "06_final", "best.val_acc", 0.7, "", "ne dépasse pas un modèle linéaire"),
+        ("general", "06_final", "best.val_acc", 0.7, "", "ne dépasse pas une régression logistique"),
+        ("training", "06_final", "history.2.val_loss", 0.1, "est remontée 1 fois", ""),
         ("test", "07_test", "majority.mean_accuracy", 0.99, "Le réseau dépasse", "**ne dépasse pas**"),
         ("test", "07_test", "overall.test.mean_accuracy", 0.5, "hasard du tirage suffit", "choisissant sur valid"),
         ("test", "07_test", "per_attribute.test.0.accuracy", 0.1, "Sur chaque attribut", "ne dépasse celle"),
