@@ -103,7 +103,7 @@ def predict(
 @data.command()
 def draw(
     root: Annotated[Path | None, typer.Option(help="Folder to draw into; data/drawn when not given.")] = None,
-    count: Annotated[int, typer.Option(help="Number of faces.")] = 3200,
+    count: Annotated[int, typer.Option(help="Number of faces.")] = 2400,
     seed: Annotated[int, typer.Option(help="Another seed draws other people.")] = 0,
 ):
     """Draw the built-in faces, in CelebA's own file formats."""

@@ -12,8 +12,6 @@ import numpy as np
 import torch
 from filelock import FileLock
 from PIL import Image, ImageOps, UnidentifiedImageError
-from torchvision.io import ImageReadMode, decode_jpeg
-from torchvision.transforms.v2 import functional
 from tqdm.auto import tqdm
 
 from helpers.celeba import Dataset
@@ -112,6 +110,9 @@ def decode(data: bytes, where: str) -> np.ndarray:
     Bilinear and anti-aliased, as torchvision's Resize on a PIL image (within 1/255 on average).
     Raises StudyError naming `where` when the bytes are not a whole image.
     """
+    from torchvision.io import ImageReadMode, decode_jpeg  # two seconds to import, and once cached not needed
+    from torchvision.transforms.v2 import functional
+
     try:
         encoded = torch.frombuffer(bytearray(data), dtype=torch.uint8)
         image = decode_jpeg(encoded, mode=ImageReadMode.RGB, apply_exif_orientation=True)
@@ -128,7 +129,7 @@ def _decode_with_pillow(data: bytes, where: str) -> torch.Tensor:
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         if image.mode.startswith("I;16"):
             image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-        return functional.pil_to_tensor(image.convert("RGB"))
+        return torch.from_numpy(np.asarray(image.convert("RGB")).copy()).permute(2, 0, 1)
     except UnidentifiedImageError as error:
         raise StudyError(f"{where} is not an image.") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

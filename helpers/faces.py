@@ -44,7 +44,7 @@ IN_PROCESS = 400  # below this many faces, starting workers costs more than it s
 CHUNK = 100  # faces to one task of a worker
 
 
-def draw_dataset(root: Path, count: int = 3200, seed: int = 0, progress: bool = True) -> None:
+def draw_dataset(root: Path, count: int = 2400, seed: int = 0, progress: bool = True) -> None:
     """Draw `count` faces into `root` as CelebA lays out its files.
 
     A whole data set with the same count and seed is left as it is, and one with others is replaced. A killed
