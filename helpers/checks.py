@@ -20,11 +20,10 @@ class Checks:
     def __init__(self):
         self.made: list[Check] = []
 
-    def expect(self, name: str, expected: str, measured: str, passed: bool, severity: str = "fault") -> bool:
-        """Record and print one check; return whether it passed. The notebook goes on either way."""
+    def expect(self, name: str, expected: str, measured: str, passed: bool, severity: str = "fault") -> None:
+        """Record and print one check; the notebook goes on either way."""
         self.made.append(Check(name, expected, measured, bool(passed), severity))
         print(f"{'PASS' if passed else 'FAIL'}  {name}: expected {expected}, measured {measured}")
-        return bool(passed)
 
     @property
     def rows(self) -> list[dict]:
