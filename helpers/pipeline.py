@@ -86,6 +86,8 @@ def execute(notebook: str, parameters: dict, folder: Path):
                 stderr_file=log,
                 extra_arguments=["--log-level=40"],  # hides the kernel's warning about TCP
             )
+        except OSError as error:
+            raise StudyError(f"{executed} cannot be written ({error.strerror or error}).") from error
         except papermill.PapermillExecutionError as error:
             raise StudyError(
                 f"{notebook} failed: {error.ename}: {error.evalue}\n"
