@@ -9,18 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers.config import ATTRIBUTES, DATA, SPLITS
+from helpers.config import ATTRIBUTE_FILE, ATTRIBUTES, DATA, IDENTITY_FILE, IMAGE_FOLDER, PARTITION_FILE, SPLITS
 from helpers.errors import StudyError
-from helpers.faces import draw_dataset
+from helpers.faces import MARKER, draw_dataset
 from helpers.images import ImageFolder, ImageZip, refuse_html
 
-ATTRIBUTE_FILE = "list_attr_celeba.txt"
-PARTITION_FILE = "list_eval_partition.txt"
-IDENTITY_FILE = "identity_CelebA.txt"
-IMAGE_FOLDER = "img_align_celeba"
 OFFICIAL_SIZES = {"train": 162_770, "valid": 19_867, "test": 19_962}  # Liu et al. 2015, list_eval_partition
 DRAWN = "drawn"
-DRAWN_MARK = "drawn.json"  # written beside drawn faces
 
 THREE_WAYS = f"""Three ways to get data:
   1. the built-in drawn faces, no download: data_root={DRAWN} (python -m helpers run --profile demo)
@@ -80,7 +75,7 @@ def find_root(data_root: str) -> Path:
     stand in for data that is missing: StudyError says what to do instead.
     """
     if data_root == DRAWN:
-        if not (DATA / DRAWN / DRAWN_MARK).is_file():
+        if not (DATA / DRAWN / MARKER).is_file():
             draw_dataset(DATA / DRAWN)
         return DATA / DRAWN
     given = data_root or os.environ.get("CELEBA_ROOT", "")
@@ -121,7 +116,7 @@ def open_dataset(data_root: str = "", allow_missing: bool = False) -> Dataset:
         annotations=annotations[present],
         images=images,
         listed=len(annotations),
-        drawn=(root / DRAWN_MARK).is_file(),
+        drawn=(root / MARKER).is_file(),
     )
 
 

@@ -20,6 +20,12 @@ NOTEBOOKS = ROOT / "notebooks"
 HOME = Path(os.environ.get("CELEBA_STUDY_HOME") or ROOT).expanduser().resolve()
 RUNS, FIGURES, CHECKPOINTS, DATA = (HOME / name for name in ("runs", "figures", "checkpoints", "data"))
 
+# CelebA's own file names, which the drawn faces take over
+ATTRIBUTE_FILE = "list_attr_celeba.txt"
+PARTITION_FILE = "list_eval_partition.txt"
+IDENTITY_FILE = "identity_CelebA.txt"
+IMAGE_FOLDER = "img_align_celeba"
+
 META = {"input_shape": (3, IMAGE_SIZE, IMAGE_SIZE), "num_classes": len(ATTRIBUTES), "attributes": ATTRIBUTES}
 
 

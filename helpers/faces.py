@@ -18,13 +18,12 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from helpers.config import ATTRIBUTES
+from helpers.config import ATTRIBUTE_FILE, ATTRIBUTES, IDENTITY_FILE, IMAGE_FOLDER, PARTITION_FILE
 from helpers.drawing import Person, Photo, draw_face, draw_person, draw_photo
 from helpers.errors import StudyError
 
 VERSION = 2  # of the drawing: raised whenever the same seed gives other files
 MARKER = "drawn.json"  # written last: a folder that has it is whole, and ours
-IMAGES = "img_align_celeba"
 CELEBA_ATTRIBUTES = (
     "5_o_Clock_Shadow", "Arched_Eyebrows", "Attractive", "Bags_Under_Eyes", "Bald", "Bangs", "Big_Lips",
     "Big_Nose", "Black_Hair", "Blond_Hair", "Blurry", "Brown_Hair", "Bushy_Eyebrows", "Chubby", "Double_Chin",
@@ -93,14 +92,14 @@ def _put_in_place(fresh: Path, root: Path) -> None:
 
 def _write_dataset(folder: Path, settings: dict, progress: bool) -> None:
     plan = plan_faces(settings["count"], settings["seed"])
-    (folder / IMAGES).mkdir()
-    attributes = _draw_all(folder / IMAGES, plan, settings["seed"], progress)
+    (folder / IMAGE_FOLDER).mkdir()
+    attributes = _draw_all(folder / IMAGE_FOLDER, plan, settings["seed"], progress)
     attributes[list(ATTRIBUTES)] = plan[[f"label_{name}" for name in ATTRIBUTES]].to_numpy()
-    _write_text(folder / "list_attr_celeba.txt", _attribute_lines(plan.index, attributes))
+    _write_text(folder / ATTRIBUTE_FILE, _attribute_lines(plan.index, attributes))
     splits = (f"{name} {split}\r\n" for name, split in plan["split"].items())
-    _write_text(folder / "list_eval_partition.txt", splits)
+    _write_text(folder / PARTITION_FILE, splits)
     people = (f"{name} {identity}\r\n" for name, identity in plan["identity"].items())
-    _write_text(folder / "identity_CelebA.txt", people)
+    _write_text(folder / IDENTITY_FILE, people)
     _write_text(folder / MARKER, [json.dumps(settings) + "\n"])
 
 
