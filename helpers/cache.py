@@ -24,10 +24,11 @@ CHUNK = 256  # images a task: enough to hide the hand-over, small enough to keep
 def load_images(dataset: Dataset, progress: bool = True) -> np.ndarray:
     """Return all images of `dataset`, uint8 (N, 3, 64, 64) in the order of its annotations.
 
-    The array is mapped from the cache file, which is built first where there is none.
+    The array is mapped from the cache file, which is built first where there is none; writing to it changes
+    the copy in memory alone.
     """
     path = prepare(dataset, progress)
-    return np.load(path, mmap_mode="r")
+    return np.load(path, mmap_mode="c")  # "r" would do, but torch warns of arrays that cannot be written
 
 
 def prepare(dataset: Dataset, progress: bool = True) -> Path:

@@ -13,7 +13,7 @@ from helpers.batches import Split, training_batches
 from helpers.config import Config
 from helpers.devices import keep_freed_memory, rng_kept
 from helpers.progress import bar
-from helpers.training import build_optimizer, train_step
+from helpers.steps import build_optimizer, set_lr, train_step
 
 SMOOTHING = 0.98  # fastai's, of the exponential moving average
 DIVERGED = 4  # times the best smoothed loss, as in fastai
@@ -47,8 +47,7 @@ def _sweep(model: nn.Module, train: Split, config: Config, lrs: np.ndarray) -> p
     batches = _endless(train, config)
     rows, average, best = [], 0.0, math.inf
     for step, lr in enumerate(bar(lrs, desc="lr sweep", unit="step"), start=1):
-        for group in optimizer.param_groups:
-            group["lr"] = float(lr)
+        set_lr(optimizer, float(lr))
         # Read each step: the sweep must notice divergence when it happens.
         loss = train_step(model, optimizer, *next(batches), config.precision).item()
         average = SMOOTHING * average + (1 - SMOOTHING) * loss

@@ -11,7 +11,7 @@ from pathlib import Path
 import jinja2
 import yaml
 
-from helpers import batches, report_facts
+from helpers import augmentation, report_facts
 from helpers.config import ATTRIBUTES, FIGURES, IMAGE_SIZE, MEAN, META, RUNS, STD, check_parameter
 from helpers.display import say
 from helpers.errors import StudyError
@@ -52,9 +52,9 @@ CONSTANTS = {
     "IMAGE_SIZE": IMAGE_SIZE,
     "MEAN": MEAN,
     "STD": STD,
-    "DEGREES": batches.MAX_DEGREES,
-    "JITTER": batches.JITTER,
-    "HUE": batches.HUE,
+    "DEGREES": augmentation.MAX_DEGREES,
+    "JITTER": augmentation.JITTER,
+    "HUE": augmentation.HUE,
     "COURSE": COURSE,
     "CELEBA": CELEBA,
     "FEW": report_facts.FEW,

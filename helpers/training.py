@@ -11,10 +11,11 @@ import torch
 from torch import nn
 
 from helpers import metrics
-from helpers.batches import Split, normalise, training_batches
+from helpers.batches import Split, batches_per_epoch, normalise, training_batches
 from helpers.config import Config
 from helpers.devices import autocast, keep_freed_memory
 from helpers.progress import bar, line
+from helpers.steps import build_optimizer, build_step, learning_rates, set_lr
 
 EVALUATION_BATCH = 512
 
@@ -26,7 +27,8 @@ def predict_logits(model: nn.Module, split: Split, precision: str = "auto") -> n
     model.eval()
     logits = []
     for images in split.images.split(EVALUATION_BATCH):
-        with autocast(images.device, precision):
+        images = images.to(split.device, non_blocking=True)
+        with autocast(split.device, precision):
             logits.append(model(normalise(images)).float())
     model.train(was_training)
     return torch.cat(logits).cpu().numpy()
@@ -35,30 +37,6 @@ def predict_logits(model: nn.Module, split: Split, precision: str = "auto") -> n
 def evaluate(model: nn.Module, split: Split, precision: str = "auto") -> dict[str, float]:
     """Return `metrics.scores` of the model on a whole split."""
     return metrics.scores(predict_logits(model, split, precision), split.targets.cpu().numpy())
-
-
-def build_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
-    """Return the course's Adam (weight decay as an L2 term), in one fused kernel a step."""
-    return torch.optim.Adam(model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
-
-
-def build_schedule(optimizer: torch.optim.Optimizer, config: Config, steps: int):
-    """Return the learning rate's schedule over `steps`: constant, or one cycle that peaks at `lr`."""
-    if config.schedule == "constant":
-        return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
-    # One more than the steps: the cycle's last lr is then that after the last step.
-    return torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=config.lr, total_steps=steps + 1, cycle_momentum=False)
-
-
-def train_step(model: nn.Module, optimizer, images, targets, precision: str) -> torch.Tensor:
-    """Do one step of gradient descent; return the batch's mean loss, still on the device."""
-    with autocast(images.device, precision):
-        logits = model(images)
-    loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), targets)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    optimizer.step()
-    return loss.detach()
 
 
 def fit(
@@ -83,19 +61,20 @@ def fit(
     generator = torch.Generator().manual_seed(config.seed)
     torch.manual_seed(config.seed)  # dropout
     optimizer = build_optimizer(model, config)
-    steps = config.max_epochs * math.ceil(len(train) / config.batch_size)
-    schedule = build_schedule(optimizer, config, steps)
+    step = build_step(model, optimizer, config.precision)
+    steps = batches_per_epoch(train, config.batch_size)
+    rates = learning_rates(config, config.max_epochs * steps)
     history = []
     for epoch in bar(range(1, config.max_epochs + 1), desc=label, unit="epoch"):
         started = time.perf_counter()
         batches = training_batches(train, config.batch_size, generator, augmented)
-        train_loss = _train_epoch(model, batches, optimizer, schedule, config.precision)
+        train_loss = _train_epoch(model, batches, step, optimizer, rates[(epoch - 1) * steps : epoch * steps])
         seconds = time.perf_counter() - started
         row = {"epoch": epoch, "train_loss": train_loss, **_validation(model, valid, config)}
         if measure_on is not None:
             row["train_eval_loss"] = evaluate(model, measure_on, config.precision)["loss"]
         row |= {
-            "lr": schedule.get_last_lr()[0],
+            "lr": rates[epoch * steps],
             "seconds": seconds,
             "images_per_second": len(train) / seconds,
         }
@@ -126,14 +105,15 @@ class KeepBest:
             model.load_state_dict(self.weights)
 
 
-def _train_epoch(model: nn.Module, batches, optimizer, schedule, precision: str) -> float:
+def _train_epoch(model: nn.Module, batches, step, optimizer, rates: list[float]) -> float:
     """Return the epoch's mean loss over its images, summed on the device and read once."""
     model.train()
-    total, count = 0.0, 0
-    for images, targets in batches:
-        loss = train_step(model, optimizer, images, targets, precision)
-        schedule.step()
-        total, count = total + loss * len(images), count + len(images)
+    total, count, current = 0.0, 0, None
+    for (images, targets), lr in zip(batches, rates, strict=True):
+        if lr != current:
+            set_lr(optimizer, lr)
+            current = lr
+        total, count = total + step(images, targets) * len(images), count + len(images)
     return float(total) / count
 
 

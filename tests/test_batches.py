@@ -1,78 +1,13 @@
-"""Batches: the augmentation against torchvision given the same draws, normalisation, and what an epoch holds."""
+"""Batches: normalisation, what an epoch holds, and splits."""
 
 import numpy as np
 import pytest
 import torch
-from torchvision.transforms import functional
+from hypothesis import given
+from hypothesis import strategies as st
 
 from helpers import batches
-from helpers.batches import Draws, Split
-
-OPERATIONS = (functional.adjust_brightness, functional.adjust_contrast, functional.adjust_saturation)
-
-
-def noise(count: int, seed: int = 0) -> torch.Tensor:
-    """Images in [0, 1], some with only 256 levels, some with flat grey patches (where hue is undefined)."""
-    images = torch.rand(count, 3, 64, 64, generator=torch.Generator().manual_seed(seed))
-    images[::2] = (images[::2] * 255).round() / 255
-    images[1::3, :, 10:20, 10:20] = 0.5
-    return images
-
-
-def one_by_one(images: torch.Tensor, draws: Draws) -> torch.Tensor:
-    """Augment as torchvision does, image by image."""
-    result = []
-    for index, image in enumerate(images):
-        image = functional.hflip(image) if draws.flip[index] else image
-        image = functional.rotate(image, draws.degrees[index].item())
-        for step in draws.order:
-            if step == 3:
-                image = functional.adjust_hue(image, draws.hue[index].item())
-            else:
-                factor = (draws.brightness, draws.contrast, draws.saturation)[step][index].item()
-                image = OPERATIONS[step](image, factor)
-        result.append(image)
-    return torch.stack(result)
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_augmentation_equals_torchvisions_given_the_same_draws(seed):
-    images = noise(24, seed)
-    draws = batches.draw_augmentation(24, torch.Generator().manual_seed(seed))
-    difference = (batches.augment(images.clone(), draws) - one_by_one(images, draws)).abs().amax(1)
-    assert (difference <= 1 / 255).float().mean() >= 0.999  # a rotated pixel on a tie may round the other way
-
-
-def test_augmentation_is_drawn_for_each_image():
-    draws = batches.draw_augmentation(500, torch.Generator().manual_seed(0))
-    for values in (draws.degrees, draws.brightness, draws.contrast, draws.saturation, draws.hue):
-        assert len(values.unique()) > 450
-    assert 0.4 < draws.flip.float().mean() < 0.6
-
-
-def test_draws_stay_in_the_courses_ranges_and_fill_them():
-    draws = batches.draw_augmentation(5000, torch.Generator().manual_seed(0))
-    for values, low, high in (
-        (draws.degrees, -15, 15),
-        (draws.brightness, 0.8, 1.2),
-        (draws.contrast, 0.8, 1.2),
-        (draws.saturation, 0.8, 1.2),
-        (draws.hue, -0.1, 0.1),
-    ):
-        margin = 0.01 * (high - low)
-        assert low <= values.min() < low + margin and high - margin < values.max() <= high
-
-
-def test_the_jitters_come_in_every_order():
-    generator = torch.Generator().manual_seed(0)
-    assert len({tuple(batches.draw_augmentation(1, generator).order) for _ in range(300)}) == 24
-
-
-def test_augmentation_changes_its_input_nowhere():
-    images = noise(4)
-    kept = images.clone()
-    batches.augment(images, batches.draw_augmentation(4, torch.Generator().manual_seed(0)))
-    assert torch.equal(images, kept)
+from helpers.batches import Split
 
 
 def test_normalise_maps_bytes_to_minus_one_and_one_and_back():
@@ -102,6 +37,28 @@ def test_an_epoch_holds_every_image_once_with_its_own_target(count, batch_size):
 def test_a_last_batch_of_one_image_is_left_out():
     sizes = [len(t) for _, t in batches.training_batches(numbered(9), 4, torch.Generator(), augmented=False)]
     assert sizes == [4, 4]
+
+
+@given(st.integers(1, 40), st.integers(2, 12))
+def test_an_epoch_has_as_many_batches_as_announced(count, batch_size):
+    split = numbered(count)
+    found = sum(1 for _ in batches.training_batches(split, batch_size, torch.Generator(), augmented=False))
+    assert found == batches.batches_per_epoch(split, batch_size)
+
+
+def test_a_chunk_augmented_in_parts_keeps_its_images_in_order(monkeypatch):
+    monkeypatch.setattr(batches, "PART", 16)
+    images = torch.arange(0, 250, 5, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 64, 64).contiguous()
+    augmented = batches._augmented(images, torch.Generator().manual_seed(0))
+    centre = augmented[:, :, 32, 32].mean(1)  # brightness changes by at most a fifth, contrast not at all
+    assert torch.allclose(centre, images[:, 0, 0, 0] / 255, rtol=0.21)
+    assert len({round(c.item(), 4) for c in centre[1:] / (images[1:, 0, 0, 0] / 255)}) > 20  # and was augmented
+
+
+def test_reading_ahead_keeps_the_order_and_passes_on_what_goes_wrong():
+    assert list(batches.one_ahead(lambda x: 2 * x, range(7))) == [0, 2, 4, 6, 8, 10, 12]
+    with pytest.raises(ZeroDivisionError):
+        list(batches.one_ahead(lambda x: 1 / x, [1, 0]))
 
 
 def test_epochs_differ_and_repeat_with_the_generators_seed():

@@ -1,0 +1,121 @@
+"""The course's augmentation, drawn for each image and done on whole batches: flip, rotation, colour jitter."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+MAX_DEGREES = 15.0
+JITTER = 0.2  # brightness, contrast and saturation are scaled by a factor in [0.8, 1.2]
+HUE = 0.1  # and the hue turned by at most a tenth of the circle
+GREY = (0.2989, 0.587, 0.114)  # ITU-R 601-2 luma, as torchvision's rgb_to_grayscale
+TINY = 1e-12  # stands for a chroma of 0 where one divides by it
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What is drawn for the augmentation of B images: one value an image, but one order of jitters for all."""
+
+    flip: torch.Tensor  # (B,) bool
+    degrees: torch.Tensor  # (B,) counter-clockwise
+    brightness: torch.Tensor  # (B,) factors
+    contrast: torch.Tensor
+    saturation: torch.Tensor
+    hue: torch.Tensor  # (B,) shift as a fraction of the circle
+    order: list[int]  # in which brightness, contrast, saturation and hue are applied
+
+
+def draw_augmentation(count: int, generator: torch.Generator, device: torch.device | str = "cpu") -> Draws:
+    """Draw the course's augmentation: flip p 0.5, rotation ±15°, colour jitter 0.2, 0.2, 0.2 and hue 0.1.
+
+    Drawn on the CPU, so that a seed means the same everywhere, and sent to `device` in one copy.
+    """
+    uniform = torch.rand(6, count, generator=generator)
+    centre = torch.tensor([0, 0, 1, 1, 1, 0]).view(6, 1)
+    spread = torch.tensor([1, MAX_DEGREES, JITTER, JITTER, JITTER, HUE]).view(6, 1)
+    flip, *values = (centre + spread * (2 * uniform - 1)).to(device, non_blocking=True)
+    return Draws(flip < 0, *values, order=torch.randperm(4, generator=generator).tolist())
+
+
+def augment(images: torch.Tensor, draws: Draws) -> torch.Tensor:
+    """Flip, rotate and jitter float images (B, 3, H, W) in [0, 1], as torchvision does one by one."""
+    images = rotate(images, draws.degrees, draws.flip)
+    jitters = (
+        (adjust_brightness_, draws.brightness),
+        (adjust_contrast_, draws.contrast),
+        (adjust_saturation_, draws.saturation),
+        (adjust_hue_, draws.hue),
+    )
+    for index in draws.order:
+        adjust, values = jitters[index]
+        adjust(images, values)
+    return images
+
+
+def rotate(images: torch.Tensor, degrees: torch.Tensor, flip: torch.Tensor) -> torch.Tensor:
+    """Mirror where `flip`, then rotate about the centre: nearest pixel, black outside, one sampling for both.
+
+    A target pixel's source is found by the rotation's inverse, then mirrored; the images are square, so that
+    grid_sample's coordinates, -1 to 1 along each side, turn as pixels do.
+    """
+    radians = degrees * (math.pi / 180)
+    cos, sin, zero = radians.cos(), radians.sin(), torch.zeros_like(radians)
+    mirror = torch.where(flip, -1.0, 1.0)
+    inverse = torch.stack([mirror * cos, -mirror * sin, zero, sin, cos, zero], 1).view(-1, 2, 3)
+    grid = functional.affine_grid(inverse, images.shape, align_corners=False)
+    return functional.grid_sample(images, grid, mode="nearest", padding_mode="zeros", align_corners=False)
+
+
+def adjust_brightness_(images: torch.Tensor, factors: torch.Tensor):
+    """Blend with black, in place: factor 0 is black, 1 the image itself."""
+    images.mul_(_per_image(factors)).clamp_(0, 1)
+
+
+def adjust_contrast_(images: torch.Tensor, factors: torch.Tensor):
+    """Blend with the image's mean grey, in place."""
+    _blend_(images, _grey(images).mean((1, 2, 3), keepdim=True), factors)
+
+
+def adjust_saturation_(images: torch.Tensor, factors: torch.Tensor):
+    """Blend with the image in grey, in place."""
+    _blend_(images, _grey(images), factors)
+
+
+def adjust_hue_(images: torch.Tensor, shifts: torch.Tensor):
+    """Turn the hue by a fraction of the circle (at most a sixth), value and saturation unchanged, in place.
+
+    Hue, value and chroma as A. R. Smith, "Color gamut transform pairs" (1978), written without a choice
+    between cases, since `torch.where` costs ten times an arithmetic operation on CPU. With hues in
+    sextants from red, h in [-3, 3]: let e = (G - B) / chroma and m = (value - R) / chroma. Then |h| is |e|
+    where red is the largest (m = 0), 1 + m where it lies between (|e| = 1), 3 - |e| where it is the smallest
+    (m = 1): in all three |e| + m (3 - 2 |e|), and its sign is that of e.
+    Back: a channel whose own hue is c (red 0, green 2, blue -2) falls from value to value - chroma as its
+    distance on the circle of six from c, 3 - ||h - c| - 3|, goes from 1 to 2.
+    """
+    red, green, blue = images.unbind(1)
+    value = torch.maximum(red, green).maximum(blue)
+    chroma = value - torch.minimum(red, green).minimum(blue)
+    per_chroma = chroma.clamp(min=TINY).reciprocal_()
+    e = (green - blue).mul_(per_chroma)
+    m = (value - red).mul_(per_chroma)
+    size = e.abs()
+    sextant = torch.addcmul(size, m, torch.sub(3, size, alpha=2)).copysign_(e)
+    turned = 6 * shifts.view(-1, 1) - shifts.new_tensor([0, 2, -2])
+    torch.add(sextant.unsqueeze(1), turned.view(-1, 3, 1, 1), out=images)
+    images.abs_().sub_(3).abs_().clamp_(1, 2)  # 2 where the channel is at its highest, 1 at its lowest
+    images.mul_(chroma.unsqueeze(1)).add_(value.sub_(chroma, alpha=2).unsqueeze(1))
+
+
+def _grey(images: torch.Tensor) -> torch.Tensor:
+    weights = images.new_tensor(GREY).view(1, 1, 3)
+    return (weights @ images.flatten(2)).view(len(images), 1, *images.shape[2:])
+
+
+def _blend_(images: torch.Tensor, other: torch.Tensor, factors: torch.Tensor):
+    factors = _per_image(factors)
+    images.mul_(factors).add_(other * (1 - factors)).clamp_(0, 1)
+
+
+def _per_image(values: torch.Tensor) -> torch.Tensor:
+    return values.view(-1, 1, 1, 1)

@@ -1,0 +1,114 @@
+"""One step of gradient descent, its optimizer and learning rates; on a GPU it is recorded once and replayed."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import nn
+
+from helpers.config import Config
+from helpers.devices import autocast
+from helpers.progress import line
+
+WARM_UP = 3  # steps before one is recorded: cuDNN's choices and the optimizer's state are made in them
+
+
+def build_optimizer(model: nn.Module, config: Config) -> torch.optim.Adam:
+    """Return the course's Adam (weight decay as an L2 term), in one fused kernel a step.
+
+    On a GPU its learning rate is a tensor there, so that a recorded step follows the schedule.
+    """
+    device = next(model.parameters()).device
+    on_gpu = device.type == "cuda"
+    lr = torch.tensor(config.lr, device=device) if on_gpu else config.lr
+    return torch.optim.Adam(model.parameters(), lr=lr, weight_decay=config.weight_decay, fused=True, capturable=on_gpu)
+
+
+def set_lr(optimizer: torch.optim.Optimizer, lr: float):
+    """Set the learning rate of the steps to come."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(lr)
+        else:
+            group["lr"] = lr
+
+
+def learning_rates(config: Config, steps: int) -> list[float]:
+    """Return the learning rate of each of `steps` steps, and last that after them: constant, or one cycle to `lr`."""
+    if config.schedule == "constant":
+        return [config.lr] * (steps + 1)
+    optimizer = torch.optim.SGD([torch.zeros(1)])
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=steps + 1, cycle_momentum=False)
+    rates = cycle.get_last_lr()
+    for _ in range(steps):
+        optimizer.step()
+        cycle.step()
+        rates += cycle.get_last_lr()
+    return rates
+
+
+def train_step(model: nn.Module, optimizer, images, targets, precision: str) -> torch.Tensor:
+    """Do one step of gradient descent; return the batch's mean loss, still on the device."""
+    with autocast(images.device, precision):
+        logits = model(images)
+    loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), targets)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+def build_step(model: nn.Module, optimizer, precision: str) -> Callable[..., torch.Tensor]:
+    """Return `train_step` as a function of images and targets alone; on a GPU, one that is recorded."""
+    step = partial(train_step, model, optimizer, precision=precision)
+    return RecordedStep(step) if next(model.parameters()).is_cuda else step
+
+
+class RecordedStep:
+    """A step on a GPU, recorded as a CUDA graph: at a batch of 64 its many launches cost more than its work.
+
+    The first three batches are trained on as they come; with the next one the step is recorded, and from
+    then on replayed for every batch of that size. A batch of another size (an epoch's last) is trained on as
+    it comes. Where recording fails, so are all, and a line says why. See "CUDA Graphs" in PyTorch's notes on
+    CUDA semantics, whole-network capture.
+    """
+
+    def __init__(self, step: Callable[..., torch.Tensor]):
+        self.step = step
+        self.graph: torch.cuda.CUDAGraph | None = None
+        self.images = self.targets = self.loss = None  # the graph's own, at fixed addresses
+        self._before = WARM_UP
+        self._aside = torch.cuda.Stream()
+
+    def __call__(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        if self._before == 0:
+            self._record(images, targets)
+        self._before -= 1
+        if self.graph is None or images.shape != self.images.shape:
+            return self._eager(images, targets)
+        self.images.copy_(images)
+        self.targets.copy_(targets)
+        self.graph.replay()
+        return self.loss.clone()
+
+    def _eager(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Do the step on another stream than the default one, as a recording asks of the steps before it."""
+        current = torch.cuda.current_stream()
+        self._aside.wait_stream(current)
+        with torch.cuda.stream(self._aside):
+            loss = self.step(images, targets)
+        current.wait_stream(self._aside)
+        return loss
+
+    def _record(self, images: torch.Tensor, targets: torch.Tensor):
+        """Record the step without doing it."""
+        self.images, self.targets = images.clone(), targets.clone()
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph):
+                self.loss = self.step(self.images, self.targets)
+        except RuntimeError as error:
+            line(f"The step could not be recorded as a CUDA graph ({error}); it is done eagerly, which is slower.")
+            return
+        self.graph = graph
+        line(f"The step is recorded as a CUDA graph for batches of {len(images)}, after {WARM_UP} eager steps.")
