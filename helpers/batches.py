@@ -1,5 +1,6 @@
 """Splits as tensors on the device, and training batches from them: gathered, augmented and normalised as a batch."""
 
+import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -47,6 +48,10 @@ class Split:
         if images.device == self.device:
             return images
         return images.pin_memory().to(self.device, non_blocking=True)
+
+    def to(self, device: torch.device | str) -> "Split":
+        """Return the split for another device."""
+        return dataclasses.replace(self, images=self.images.to(device), targets=self.targets.to(device))
 
     def subset(self, indices) -> "Split":
         """Return the images at `indices` as a split of its own."""

@@ -63,6 +63,7 @@ RULES = {
     "grid_weight_decay": (list, _between(0, 1)),
     "grid_channels_block3": (list, _between(1, 4096)),
     "grid_dropout": (list, _between(0, 0.95)),
+    "cells_at_once": (int, _between(0, 256)),
     "overfit_images": (int, _between(2, 10_000)),
     "max_steps": (int, _between(1, 100_000)),
     "sweep_steps": (int, _between(20, 100_000)),

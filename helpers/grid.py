@@ -3,31 +3,21 @@
 import hashlib
 import itertools
 import json
-import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
 
 from helpers.batches import Split
+from helpers.cells import FACTORS, cell_name, one_by_one, side_by_side
 from helpers.config import Config
-from helpers.devices import choose_device
-from helpers.models import build_model, count_parameters
-from helpers.progress import line
-from helpers.training import fit
-
-FACTORS = ("lr", "weight_decay", "channels_block3", "dropout")
+from helpers.progress import bar, line
 
 
 def grid_cells(config: Config, lr, weight_decay, channels_block3, dropout) -> list[Config]:
     """Return one Config a combination of the factors' values, in a fixed order."""
     product = itertools.product(lr, weight_decay, channels_block3, dropout)
     return [config.but(**dict(zip(FACTORS, values, strict=True))) for values in product]
-
-
-def cell_name(config: Config) -> str:
-    """Return the cell's name, as a folder: lr0.001_wd1e-05_ch192_do0.2."""
-    return f"lr{config.lr:g}_wd{config.weight_decay:g}_ch{config.channels_block3}_do{config.dropout:g}"
 
 
 def run_grid(
@@ -37,20 +27,26 @@ def run_grid(
     path: Path,
     data: str,
     recorder: Callable[[str], Callable | None] = lambda name: None,
+    at_once: int = 1,
 ) -> pd.DataFrame:
-    """Train every cell that `path` does not hold yet, and return the whole grid as a table.
+    """Train every cell that `path` does not hold yet, `at_once` of them at a time; return the grid as a table.
 
     `path` is a JSONL file, one finished cell a line; `data` names the images (a dataset's fingerprint), so
-    that a cell of other data is another cell. `recorder(cell's name)` gives `fit` its `on_epoch`.
+    that a cell of other data is another cell. `recorder(cell's name)` gives a function that takes the rows of
+    a finished cell's history one by one.
     """
     done = read_cells(path)
-    for number, cell in enumerate(cells, start=1):
-        key = _key(cell, data)
-        if key in done:
-            continue
-        line(f"cell {number}/{len(cells)} {cell_name(cell)}")
-        done[key] = {"key": key, **_run_cell(cell, train, valid, recorder(cell_name(cell)))}
+    left = [cell for cell in cells if _key(cell, data) not in done]
+    results = side_by_side(left, train, valid, at_once) if at_once > 1 else one_by_one(left, train, valid)
+    finished = len(cells) - len(left)
+    for cell, result in bar(results, total=len(left), desc="grid", unit="cell"):
+        key, finished = _key(cell, data), finished + 1
+        done[key] = {"key": key, **result}
         _append(path, done[key])
+        if record := recorder(cell_name(cell)):
+            for row in result["history"]:
+                record(row)
+        line(f"cell {finished}/{len(cells)} {cell_name(cell)}: {_in_words(result)}")
     return _table(done[_key(cell, data)] for cell in cells)
 
 
@@ -61,23 +57,9 @@ def _append(path: Path, cell: dict):
         file.write(("\n" if cut_short else "") + json.dumps(cell) + "\n")
 
 
-def _run_cell(cell: Config, train: Split, valid: Split, on_epoch) -> dict:
-    model = build_model(cell.seed, choose_device(cell.device), cell.channels_block3, cell.dropout)
-    history = fit(model, train, valid, cell, on_epoch=on_epoch, label=cell_name(cell))
-    last = history.iloc[-1]
-    # A diverged cell is done, and ranks last; JSON has no NaN.
-    finite = math.isfinite(last["train_loss"]) and math.isfinite(last["val_loss"])
-    return {
-        "name": cell_name(cell),
-        **{factor: getattr(cell, factor) for factor in FACTORS},
-        "parameters": count_parameters(model),
-        "train_loss": float(last["train_loss"]) if finite else None,
-        "val_loss": float(last["val_loss"]) if finite else None,
-        "val_f1": float(last["val_f1"]),
-        "val_acc": float(last["val_acc"]),
-        "seconds": float(history["seconds"].sum()),
-        "history": json.loads(history.to_json(orient="records")),
-    }
+def _in_words(result: dict) -> str:
+    loss = "diverged" if result["val_loss"] is None else f"valid loss {result['val_loss']:.4f}"
+    return f"{loss}, micro-F1 {result['val_f1']:.4f} ({result['seconds']:.0f} s)"
 
 
 def _key(cell: Config, data: str) -> str:

@@ -6,6 +6,7 @@ import math
 import pandas as pd
 import pytest
 
+from helpers import cells as cells_module
 from helpers import grid
 from helpers.config import Config
 
@@ -22,7 +23,7 @@ def trained(monkeypatch):
         loss = math.nan if cell.lr > 0.9 else cell.lr + cell.dropout
         return pd.DataFrame([{"train_loss": loss, "val_loss": loss, "val_f1": 0.5, "val_acc": 0.5, "seconds": 1.0}])
 
-    monkeypatch.setattr(grid, "fit", fit)
+    monkeypatch.setattr(cells_module, "fit", fit)
     return cells
 
 

@@ -1,0 +1,124 @@
+"""Cells of the grid, each one training: one after the other, or side by side in processes of their own."""
+
+import contextlib
+import json
+import math
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+
+from helpers.batches import Split
+from helpers.config import Config
+from helpers.devices import choose_device
+from helpers.errors import StudyError
+from helpers.models import build_model, count_parameters
+from helpers.training import fit
+
+FACTORS = ("lr", "weight_decay", "channels_block3", "dropout")
+MEMORY_OF_A_CELL = 1.5e9  # bytes: torch itself, and a batch of 64 in fp32
+
+
+def cell_name(config: Config) -> str:
+    """Return the cell's name, as a folder: lr0.001_wd1e-05_ch192_do0.2."""
+    return f"lr{config.lr:g}_wd{config.weight_decay:g}_ch{config.channels_block3}_do{config.dropout:g}"
+
+
+def run_cell(cell: Config, train: Split, valid: Split) -> dict:
+    """Train one cell; return its factors, its last epoch's figures and its history, fit for JSON."""
+    model = build_model(cell.seed, choose_device(cell.device), cell.channels_block3, cell.dropout)
+    history = fit(model, train, valid, cell, label=cell_name(cell))
+    last = history.iloc[-1]
+    # A diverged cell is done, and ranks last; JSON has no NaN.
+    finite = math.isfinite(last["train_loss"]) and math.isfinite(last["val_loss"])
+    return {
+        "name": cell_name(cell),
+        **{factor: getattr(cell, factor) for factor in FACTORS},
+        "parameters": count_parameters(model),
+        "train_loss": float(last["train_loss"]) if finite else None,
+        "val_loss": float(last["val_loss"]) if finite else None,
+        "val_f1": float(last["val_f1"]),
+        "val_acc": float(last["val_acc"]),
+        "seconds": float(history["seconds"].sum()),
+        "history": json.loads(history.to_json(orient="records")),
+    }
+
+
+def cells_at_once(device: torch.device) -> int:
+    """Return how many cells to train at a time: one a core on CPU as far as memory goes, one on a GPU.
+
+    Two cores train two networks of one thread each faster than one of two threads after the other
+    (benchmarks/README.md).
+    """
+    if device.type == "cuda":
+        return 1
+    import psutil  # not on a bare GPU node
+
+    room = int(psutil.virtual_memory().available / MEMORY_OF_A_CELL)
+    return max(1, min(torch.get_num_threads(), room))
+
+
+def one_by_one(cells: list[Config], train: Split, valid: Split) -> Iterator[tuple[Config, dict]]:
+    """Yield each cell and its result, in order."""
+    for cell in cells:
+        yield cell, run_cell(cell, train, valid)
+
+
+def side_by_side(cells: list[Config], train: Split, valid: Split, at_once: int) -> Iterator[tuple[Config, dict]]:
+    """Yield each cell and its result as they come, `at_once` cells being trained at a time, each in a process.
+
+    The threads are shared out among the processes, and the images mapped from one file. When the iteration
+    ends early (an error, an interrupt) or this process dies, so do the others.
+    """
+    context = get_context("spawn")  # a fork would copy torch's threads and CUDA's state half-way
+    theirs, ours = context.Pipe(duplex=False)
+    with tempfile.TemporaryDirectory() as folder, ours:
+        file = Path(folder) / "splits.pt"
+        torch.save((train.to("cpu"), valid.to("cpu")), file)
+        threads = max(1, torch.get_num_threads() // at_once)
+        pool = ProcessPoolExecutor(
+            min(at_once, len(cells)) or 1, context, _start_worker, (file, train.device, threads, theirs)
+        )
+        try:
+            futures = {pool.submit(_work, cell): cell for cell in cells}
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BrokenProcessPool as error:
+            raise StudyError(
+                f"A process that trained a cell was killed, most likely for want of memory ({at_once} cells at "
+                "once). The cells that are done are kept: run this again with a smaller cells_at_once."
+            ) from error
+        except BaseException:
+            ours.close()  # do not wait for cells half-way
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _start_worker(file: Path, device: torch.device, threads: int, parent):
+    """Load the splits once a process, speak to nobody, and leave when the parent does."""
+    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (open for the process's life)
+    torch.set_num_threads(threads)
+    _splits.extend(split.to(device) for split in torch.load(file, mmap=True, weights_only=False))
+
+
+_splits: list[Split] = []  # of a worker: train and valid
+
+
+def _leave_with(parent):
+    """Wait until the parent closes its end of the pipe, or dies."""
+    with contextlib.suppress(EOFError, OSError):
+        parent.recv()
+    os._exit(1)
+
+
+def _work(cell: Config) -> dict:
+    return run_cell(cell, *_splits)
