@@ -113,8 +113,7 @@ def training_batches(
     is left out, since batch normalisation cannot learn from it.
     """
     order = torch.randperm(len(split), generator=generator).to(split.device)
-    chunk_size = batch_size * max(1, CHUNK // batch_size) if split.device.type == "cuda" else batch_size
-    chunks = order.split(chunk_size)
+    chunks = order.split(chunk_size(split.device, batch_size))
     for indices, images in zip(chunks, _read_ahead(split, chunks), strict=True):
         images = normalise(_augmented(images, generator) if augmented else images)
         targets = split.targets.index_select(0, indices)
@@ -127,6 +126,17 @@ def batches_per_epoch(split: Split, batch_size: int) -> int:
     """Return how many batches `training_batches` yields."""
     whole, rest = divmod(len(split), batch_size)
     return whole + (rest > 1 or len(split) == 1)
+
+
+def endless_batches(split: Split, batch_size: int, generator: torch.Generator):
+    """Yield `training_batches` of one epoch after another."""
+    while True:
+        yield from training_batches(split, batch_size, generator)
+
+
+def chunk_size(device: torch.device, batch_size: int) -> int:
+    """Return how many images are read and augmented together: one batch on CPU, many on a GPU."""
+    return batch_size * max(1, CHUNK // batch_size) if device.type == "cuda" else batch_size
 
 
 def _augmented(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

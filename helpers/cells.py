@@ -24,6 +24,7 @@ from helpers.training import fit
 
 FACTORS = ("lr", "weight_decay", "channels_block3", "dropout")
 MEMORY_OF_A_CELL = 1.5e9  # bytes: torch itself, and a batch of 64 in fp32
+WORTH_A_START = 20_000  # images to train on in all: two minutes on two cores
 
 
 def cell_name(config: Config) -> str:
@@ -51,18 +52,18 @@ def run_cell(cell: Config, train: Split, valid: Split) -> dict:
     }
 
 
-def cells_at_once(device: torch.device) -> int:
-    """Return how many cells to train at a time: one a core on CPU as far as memory goes, one on a GPU.
+def how_many_at_once(cells: list[Config], images: int, device: torch.device) -> int:
+    """Return how many cells to train at a time on `images` each: on CPU one a core, as far as memory goes.
 
-    Two cores train two networks of one thread each faster than one of two threads after the other
-    (benchmarks/README.md).
+    Two cores train two networks of one thread each faster than one of two threads after the other, but
+    starting the processes takes seconds (benchmarks/README.md). On a GPU: one.
     """
-    if device.type == "cuda":
+    if device.type == "cuda" or sum(cell.max_epochs for cell in cells) * images < WORTH_A_START:
         return 1
     import psutil  # not on a bare GPU node
 
     room = int(psutil.virtual_memory().available / MEMORY_OF_A_CELL)
-    return max(1, min(torch.get_num_threads(), room))
+    return max(1, min(torch.get_num_threads(), len(cells), room))
 
 
 def one_by_one(cells: list[Config], train: Split, valid: Split) -> Iterator[tuple[Config, dict]]:

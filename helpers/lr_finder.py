@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from helpers.batches import Split, training_batches
+from helpers.batches import Split, endless_batches
 from helpers.config import Config
 from helpers.devices import keep_freed_memory, rng_kept
 from helpers.progress import bar
@@ -44,7 +44,7 @@ def lr_range_test(
 def _sweep(model: nn.Module, train: Split, config: Config, lrs: np.ndarray) -> pd.DataFrame:
     model.train()
     optimizer = build_optimizer(model, config)
-    batches = _endless(train, config)
+    batches = endless_batches(train, config.batch_size, torch.Generator().manual_seed(config.seed))
     rows, average, best = [], 0.0, math.inf
     for step, lr in enumerate(bar(lrs, desc="lr sweep", unit="step"), start=1):
         set_lr(optimizer, float(lr))
@@ -57,12 +57,6 @@ def _sweep(model: nn.Module, train: Split, config: Config, lrs: np.ndarray) -> p
         if not math.isfinite(smoothed) or smoothed > DIVERGED * best:
             break
     return pd.DataFrame(rows, columns=["lr", "loss", "smoothed"])
-
-
-def _endless(train: Split, config: Config):
-    generator = torch.Generator().manual_seed(config.seed)
-    while True:
-        yield from training_batches(train, config.batch_size, generator)
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def train_step(model: nn.Module, optimizer, images, targets, precision: str) -> 
 def build_step(model: nn.Module, optimizer, precision: str) -> Callable[..., torch.Tensor]:
     """Return `train_step` as a function of images and targets alone; on a GPU, one that is recorded."""
     step = partial(train_step, model, optimizer, precision=precision)
-    return RecordedStep(step) if next(model.parameters()).is_cuda else step
+    return RecordedStep(step, optimizer) if next(model.parameters()).is_cuda else step
 
 
 class RecordedStep:
@@ -73,8 +73,8 @@ class RecordedStep:
     CUDA semantics, whole-network capture.
     """
 
-    def __init__(self, step: Callable[..., torch.Tensor]):
-        self.step = step
+    def __init__(self, step: Callable[..., torch.Tensor], optimizer: torch.optim.Optimizer):
+        self.step, self.optimizer = step, optimizer
         self.graph: torch.cuda.CUDAGraph | None = None
         self.images = self.targets = self.loss = None  # the graph's own, at fixed addresses
         self._before = WARM_UP
@@ -92,7 +92,7 @@ class RecordedStep:
         return self.loss.clone()
 
     def _eager(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Do the step on another stream than the default one, as a recording asks of the steps before it."""
+        """Do the step on the stream of the recording, as that asks of the steps before it."""
         current = torch.cuda.current_stream()
         self._aside.wait_stream(current)
         with torch.cuda.stream(self._aside):
@@ -103,9 +103,10 @@ class RecordedStep:
     def _record(self, images: torch.Tensor, targets: torch.Tensor):
         """Record the step without doing it."""
         self.images, self.targets = images.clone(), targets.clone()
+        self.optimizer.zero_grad(set_to_none=True)  # the gradients are to be the graph's own too
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph):
+            with torch.cuda.graph(graph, stream=self._aside):
                 self.loss = self.step(self.images, self.targets)
         except RuntimeError as error:
             line(f"The step could not be recorded as a CUDA graph ({error}); it is done eagerly, which is slower.")

@@ -13,7 +13,7 @@ from helpers.config import ROOT
 ORDER = (
     "errors", "config", "checks", "devices", "progress",
     "drawing", "faces", "images", "celeba", "cache", "augmentation", "batches", "models", "metrics", "bootstrap",
-    "steps", "training", "checkpoints", "lr_finder", "cells", "grid", "inference", "runs", "plots",
+    "steps", "timing", "training", "checkpoints", "lr_finder", "cells", "grid", "inference", "runs", "plots",
     "notebooks", "display", "wording", "report_facts", "report", "stills", "export", "pdf", "doctor",
     "planning", "pipeline", "__main__",
 )  # fmt: skip

@@ -2,13 +2,17 @@
 
 import json
 import math
+import multiprocessing
+import time
 
 import pandas as pd
 import pytest
+import torch
 
 from helpers import cells as cells_module
 from helpers import grid
 from helpers.config import Config
+from helpers.errors import StudyError
 
 CONFIG = Config(max_epochs=1, batch_size=8, device="cpu")
 
@@ -85,3 +89,47 @@ def test_curves_differ_in_one_factor_alone(tmp_path, trained):
     table = run(tmp_path / "grid.jsonl")
     curves = grid.curves_by_factor(table.to_dict("records"), grid.best_cell(table), "dropout")
     assert list(curves) == ["dropout 0", "dropout 0.2"]
+
+
+def test_side_by_side_gives_each_cells_result_as_alone(tmp_path, splits):
+    train, valid = splits["train"].subset(range(48)), splits["valid"].subset(range(16))
+    cells = grid.grid_cells(CONFIG, [0.001, 0.005], [1e-5], [8], [0.0])
+    alone = grid.run_grid(cells, train, valid, tmp_path / "alone.jsonl", "faces")
+    rows = []
+    beside = grid.run_grid(
+        cells, train, valid, tmp_path / "beside.jsonl", "faces", lambda name: lambda row: rows.append(name), at_once=2
+    )
+    assert beside["name"].tolist() == alone["name"].tolist() and sorted(set(rows)) == sorted(alone["name"])
+    assert beside["val_loss"].tolist() == pytest.approx(alone["val_loss"].tolist(), abs=0.01)
+
+
+def test_a_killed_worker_is_told_and_the_finished_cells_stay(tmp_path, splits):
+    train, valid = splits["train"].subset(range(16)), splits["valid"].subset(range(4))
+    cells = grid.grid_cells(CONFIG, [0.001], [1e-5], [8], [0.0, 0.2, 0.4])
+    path = tmp_path / "grid.jsonl"
+
+    def kill_all(name):
+        for process in multiprocessing.active_children():
+            process.kill()
+
+    with pytest.raises(StudyError, match="want of memory"):
+        grid.run_grid(cells, train, valid, path, "faces", kill_all, at_once=2)
+    assert len(grid.read_cells(path)) >= 1
+
+
+def test_workers_leave_when_the_grid_is_stopped(tmp_path, splits):
+    train, valid = splits["train"].subset(range(16)), splits["valid"].subset(range(4))
+    cells = grid.grid_cells(CONFIG.but(max_epochs=2000), [0.001, 0.005], [1e-5], [8], [0.0])
+    results = cells_module.side_by_side([cells[0].but(max_epochs=1), cells[1]], train, valid, 2)
+    next(results)
+    started = time.monotonic()
+    results.close()  # the second cell would take minutes
+    assert time.monotonic() - started < 20
+
+
+def test_a_small_grid_is_not_worth_starting_processes_for():
+    cells = grid.grid_cells(CONFIG, [0.001, 0.005], [1e-5], [8], [0.0])
+    cpu = torch.device("cpu")
+    assert cells_module.how_many_at_once(cells, 100, cpu) == 1
+    assert 1 <= cells_module.how_many_at_once(cells, 100_000, cpu) <= 2
+    assert cells_module.how_many_at_once(cells, 100_000, torch.device("cuda")) == 1

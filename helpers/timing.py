@@ -1,0 +1,59 @@
+"""Where the time of a training step goes: input, forward, backward, optimizer."""
+
+import copy
+import itertools
+import time
+
+import pandas as pd
+import torch
+from torch import nn
+
+from helpers.batches import Split, chunk_size, endless_batches
+from helpers.config import Config
+from helpers.devices import autocast, keep_freed_memory, rng_kept
+from helpers.steps import build_optimizer
+
+PARTS = ("input", "forward", "backward", "optimizer")
+
+
+def time_of_parts(model: nn.Module, train: Split, config: Config, steps: int = 10) -> pd.DataFrame:
+    """Return part, milliseconds (the mean over `steps` training steps or more) and share of each of PARTS.
+
+    A copy of the model is trained, and the random generators are left as they were. Each part waits for the
+    device to finish, and on a GPU no step is recorded: there the parts are what they cost by themselves, and
+    `fit` is faster than their sum.
+    """
+    keep_freed_memory()
+    with rng_kept():
+        model = copy.deepcopy(model).train()
+        optimizer = build_optimizer(model, config)
+        batches = endless_batches(train, config.batch_size, torch.Generator().manual_seed(config.seed))
+        # A chunk's first batch pays for all of it: whole chunks are counted, after one that warms up.
+        per_chunk = chunk_size(train.device, config.batch_size) // config.batch_size
+        warm_up, counted = max(2, per_chunk), -(-steps // per_chunk) * per_chunk
+        times = [_timed_step(model, optimizer, batches, config.precision) for _ in range(warm_up + counted)]
+    table = pd.DataFrame(times[warm_up:], columns=PARTS).mean().rename_axis("part").reset_index(name="milliseconds")
+    return table.assign(share=table["milliseconds"] / table["milliseconds"].sum())
+
+
+def _timed_step(model: nn.Module, optimizer, batches, precision: str) -> list[float]:
+    """Do one training step; return the milliseconds of each part."""
+    clock = [_now()]
+    images, targets = next(batches)
+    clock.append(_now())
+    with autocast(images.device, precision):
+        logits = model(images)
+    loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), targets)
+    clock.append(_now())
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    clock.append(_now())
+    optimizer.step()
+    clock.append(_now())
+    return [1000 * (after - before) for before, after in itertools.pairwise(clock)]
+
+
+def _now() -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
