@@ -128,6 +128,7 @@ SPECIFIC = {
         "images": {"train": 162770, "valid": 19867},
         "extra": {"lr": 0.005, "schedule": "one_cycle", "max_epochs": 20, "best": row(18, 0.17), "history": []},
         "images_per_second": 1234.5,
+        "time_of_parts": [{"part": "input", "share": 0.123}, {"part": "backward", "share": 0.877}],
     },
     "07_test": {
         "checkpoint_epoch": 2,
@@ -311,6 +312,7 @@ def test_no_measure_hides_in_a_template_s_strings():
         ("grid", "05_grid", "effects.0.mean", 0.3331, "0,3331"),
         ("training", "06_final", "best.val_loss", 0.2121, "0,2121"),
         ("training", "06_final", "history.2.val_f1", 0.8888, "0,8888"),
+        ("training", "06_final", "time_of_parts.0.share", 0.4567, "45,7"),
         ("comparisons", "05_grid", "cells.1.val_loss", 0.2777, "0,2777"),
         ("extra", "06_final", "extra.best.val_loss", 0.1717, "0,1717"),
         ("test", "07_test", "overall.test.micro_f1", 0.8765, "0,8765"),
