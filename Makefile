@@ -4,13 +4,17 @@ VENV := .venv
 PY := $(VENV)/bin/python
 UV_VERSION := 0.13.9
 
-.PHONY: demo test setup browser lint lock clean
+.PHONY: demo test bench setup browser lint lock clean
 
 demo: setup browser
 	$(PY) -m helpers run --profile demo
 
 test: setup
 	$(PY) -m pytest
+
+# About a quarter of an hour. With `.venv/bin/pip install -e .[bench]`, against Lightning and fastai too.
+bench: setup
+	$(PY) benchmarks/speed.py --json benchmarks/speed.json --figure figures/readme/speed.png
 
 setup: $(VENV)/.installed
 

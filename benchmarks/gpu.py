@@ -72,7 +72,7 @@ def training_rows(train: Split, few: Split, device: torch.device) -> list[dict]:
     """Time whole epochs of `fit`, input and augmentation included; the first of two records the step."""
     rows = []
     for precision in PRECISIONS:
-        for batch_size in BATCHES:
+        for batch_size in BATCHES if device.type == "cuda" else BATCHES[:1]:
             config = Config(device=device.type, precision=set_precision(precision), batch_size=batch_size, max_epochs=2)
             history = fit(build_model(0, device), train, few, config)
             speed = history["images_per_second"].iloc[-1]
@@ -91,9 +91,11 @@ def part_rows(train: Split, test: Split, device: torch.device) -> list[dict]:
             pass
 
     rows = [{"name": "input alone", "value": len(train) / seconds(read, device), "unit": "images/s"}]
-    for batch_size in (64, 512):
+    on_gpu = device.type == "cuda"
+    count = 50 if on_gpu else 1
+    for batch_size in (64, 512) if on_gpu else (64,):
         images, targets = next(training_batches(train, batch_size, generator))
-        for kind in ("eager", "recorded", "compiled"):
+        for kind in ("eager", "recorded", "compiled") if on_gpu else ("eager",):
             model = build_model(0, device)
             optimizer = build_optimizer(model, Config())
             if kind == "recorded":
@@ -104,11 +106,11 @@ def part_rows(train: Split, test: Split, device: torch.device) -> list[dict]:
             try:
                 for _ in range(6):
                     step(images, targets)
-                took = seconds(lambda s=step, i=images, t=targets: [s(i, t) for _ in range(50)], device)
+                took = seconds(lambda s=step, i=images, t=targets: [s(i, t) for _ in range(count)], device)
             except Exception as error:
                 print(f"{kind}: {type(error).__name__}, left out: {str(error).splitlines()[0]}", file=sys.stderr)
                 continue
-            value = 50 * batch_size / took
+            value = count * batch_size / took
             rows.append({"name": f"step {kind}, batch {batch_size}", "value": value, "unit": "images/s"})
     model = build_model(0, device)
     predict_logits(model, test, precision)

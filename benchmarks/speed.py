@@ -293,13 +293,18 @@ ROWS = [
 ]
 
 
+def silence():
+    """Keep the bars and warnings of the measured processes off the terminal."""
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (open for the process's life)
+
+
 def measure(rows: list[Row], repeats: int) -> dict[str, tuple[list[float], list[float]]]:
     """Return the samples of each row, plain and ours, taken in turn; the first of each warms up and is dropped."""
     sides: dict[str, ProcessPoolExecutor] = {}
 
     def sample(side: str, function: Callable[[], float]) -> float:
         if side not in sides:
-            sides[side] = ProcessPoolExecutor(1, get_context("spawn"))
+            sides[side] = ProcessPoolExecutor(1, get_context("spawn"), silence)
         return sides[side].submit(function).result()
 
     samples = {row.name: ([], []) for row in rows}
@@ -383,7 +388,7 @@ def main():
     if options.rows:
         rows = [row for row in rows if row.name in options.rows.split(",")]
     with tempfile.TemporaryDirectory() as folder:
-        os.environ |= {"BENCHMARK_DATA": options.data_root, "BENCHMARK_JPEGS": folder, "TQDM_DISABLE": "1"}
+        os.environ |= {"BENCHMARK_DATA": options.data_root, "BENCHMARK_JPEGS": folder}
         for name in names():
             (Path(folder) / name).write_bytes(dataset().images.read(name))
         train_split()  # builds the cache where there is none

@@ -45,12 +45,24 @@ def describe(device: torch.device) -> str:
     return f"{_cpu_name()}, {torch.get_num_threads()} threads"
 
 
+def cpu_has_bf16() -> bool | None:
+    """Say whether the CPU computes in bf16 by itself (AVX-512 BF16 or AMX); None where that cannot be seen."""
+    flags = _cpu_info("flags").split()
+    return bool({"avx512_bf16", "amx_bf16"} & set(flags)) if flags else None
+
+
 def _cpu_name() -> str:
+    return _cpu_info("model name") or platform.processor() or platform.machine()
+
+
+def _cpu_info(field: str) -> str:
+    """Return a field of the first CPU in Linux's /proc/cpuinfo; empty elsewhere."""
     with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
         for line in file:
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+            name, _, value = line.partition(":")
+            if name.strip() == field:
+                return value.strip()
+    return ""
 
 
 def autocast(device: torch.device, precision: str):
