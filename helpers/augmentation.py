@@ -34,7 +34,10 @@ def draw_augmentation(count: int, generator: torch.Generator, device: torch.devi
     uniform = torch.rand(6, count, generator=generator)
     centre = torch.tensor([0, 0, 1, 1, 1, 0]).view(6, 1)
     spread = torch.tensor([1, MAX_DEGREES, JITTER, JITTER, JITTER, HUE]).view(6, 1)
-    flip, *values = (centre + spread * (2 * uniform - 1)).to(device, non_blocking=True)
+    drawn = centre + spread * (2 * uniform - 1)
+    if torch.device(device).type == "cuda":
+        drawn = drawn.pin_memory()  # a copy from any other memory would wait for the GPU
+    flip, *values = drawn.to(device, non_blocking=True)
     return Draws(flip < 0, *values, order=torch.randperm(4, generator=generator).tolist())
 
 
@@ -101,15 +104,16 @@ def adjust_hue_(images: torch.Tensor, shifts: torch.Tensor):
     m = (value - red).mul_(per_chroma)
     size = e.abs()
     sextant = torch.addcmul(size, m, torch.sub(3, size, alpha=2)).copysign_(e)
-    turned = 6 * shifts.view(-1, 1) - shifts.new_tensor([0, 2, -2])
+    channels = torch.arange(2, 7, 2, device=images.device) % 6 - 2  # 0, 2, -2, made where they are needed
+    turned = 6 * shifts.view(-1, 1) - channels
     torch.add(sextant.unsqueeze(1), turned.view(-1, 3, 1, 1), out=images)
     images.abs_().sub_(3).abs_().clamp_(1, 2)  # 2 where the channel is at its highest, 1 at its lowest
     images.mul_(chroma.unsqueeze(1)).add_(value.sub_(chroma, alpha=2).unsqueeze(1))
 
 
 def _grey(images: torch.Tensor) -> torch.Tensor:
-    weights = images.new_tensor(GREY).view(1, 1, 3)
-    return (weights @ images.flatten(2)).view(len(images), 1, *images.shape[2:])
+    red, green, blue = images.unbind(1)
+    return (red * GREY[0]).add_(green, alpha=GREY[1]).add_(blue, alpha=GREY[2]).unsqueeze(1)
 
 
 def _blend_(images: torch.Tensor, other: torch.Tensor, factors: torch.Tensor):

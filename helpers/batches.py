@@ -17,7 +17,7 @@ from helpers.errors import StudyError
 
 # A GPU needs much work in each kernel: its batches are cut from chunks of so many images, augmented in parts.
 # On CPU a batch of the course's 64 fills the caches already, and larger ones are slower.
-CHUNK, PART = 8192, 1024
+CHUNK, PART = 4096, 512
 SHARE_OF_MEMORY = 0.5  # of the GPU's free memory that a split's images may take
 
 
@@ -49,9 +49,9 @@ class Split:
             return images
         return images.pin_memory().to(self.device, non_blocking=True)
 
-    def to(self, device: torch.device | str) -> "Split":
-        """Return the split for another device."""
-        return dataclasses.replace(self, images=self.images.to(device), targets=self.targets.to(device))
+    def to(self, device: torch.device | str, place: torch.device | None = None) -> "Split":
+        """Return the split for another device, its images at `place` (there too, if not given)."""
+        return dataclasses.replace(self, images=self.images.to(place or device), targets=self.targets.to(device))
 
     def subset(self, indices) -> "Split":
         """Return the images at `indices` as a split of its own."""
@@ -112,11 +112,11 @@ def training_batches(
     The last batch is smaller where batch_size does not divide the split; a last batch of one image
     is left out, since batch normalisation cannot learn from it.
     """
-    order = torch.randperm(len(split), generator=generator).to(split.device)
+    order = torch.randperm(len(split), generator=generator).to(split.images.device)
     chunks = order.split(chunk_size(split.device, batch_size))
     for indices, images in zip(chunks, _read_ahead(split, chunks), strict=True):
-        images = normalise(_augmented(images, generator) if augmented else images)
-        targets = split.targets.index_select(0, indices)
+        images = _augmented(images, generator) if augmented else normalise(images)
+        targets = split.targets.index_select(0, indices.to(split.device, non_blocking=True))
         for batch in zip(images.split(batch_size), targets.split(batch_size), strict=True):
             if len(batch[0]) > 1 or len(split) == 1:
                 yield batch
@@ -140,7 +140,7 @@ def chunk_size(device: torch.device, batch_size: int) -> int:
 
 
 def _augmented(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Return a chunk of uint8 images augmented, float in [0, 1].
+    """Return a chunk of uint8 images augmented and normalised.
 
     A large chunk is done in parts, which bounds the memory. The order of the jitters is drawn once a part:
     every eighth image is a part (of eight), so that one batch still sees several orders.
@@ -148,7 +148,7 @@ def _augmented(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor
     parts = max(1, len(images) // PART)
     if parts == 1:
         return _augmented_part(images, generator)
-    result = torch.empty(images.shape, device=images.device)
+    result = torch.empty(images.shape, device=images.device, memory_format=torch.channels_last)
     for index in range(parts):
         result[index::parts] = _augmented_part(images[index::parts], generator)
     return result
@@ -156,7 +156,7 @@ def _augmented(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor
 
 def _augmented_part(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     draws = draw_augmentation(len(images), generator, images.device)
-    return augment(images.to(torch.float32).div_(255), draws)
+    return normalise(augment(images.to(torch.float32).div_(255), draws))
 
 
 def _read_ahead(split: Split, chunks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:

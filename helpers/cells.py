@@ -82,7 +82,7 @@ def side_by_side(cells: list[Config], train: Split, valid: Split, at_once: int) 
     theirs, ours = context.Pipe(duplex=False)
     with tempfile.TemporaryDirectory() as folder, ours:
         file = Path(folder) / "splits.pt"
-        torch.save((train.to("cpu"), valid.to("cpu")), file)
+        torch.save([(split.to("cpu"), split.images.device) for split in (train, valid)], file)
         threads = max(1, torch.get_num_threads() // at_once)
         pool = ProcessPoolExecutor(
             min(at_once, len(cells)) or 1, context, _start_worker, (file, train.device, threads, theirs)
@@ -108,7 +108,8 @@ def _start_worker(file: Path, device: torch.device, threads: int, parent):
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (open for the process's life)
     torch.set_num_threads(threads)
-    _splits.extend(split.to(device) for split in torch.load(file, mmap=True, weights_only=False))
+    for split, place in torch.load(file, mmap=True, weights_only=False):
+        _splits.append(split.to(device, place))  # images too large for the GPU stay out of it here as well
 
 
 _splits: list[Split] = []  # of a worker: train and valid

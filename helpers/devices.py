@@ -66,9 +66,18 @@ def _cpu_info(field: str) -> str:
 
 
 def autocast(device: torch.device, precision: str):
-    """Return the context to compute in: bf16 autocast on a GPU by default, fp32 on CPU."""
-    low = precision == "bf16" or (precision == "auto" and device.type == "cuda")
+    """Return the context to compute in: bf16 autocast by default on a GPU that has it, fp32 elsewhere.
+
+    (On a GPU "fp32" is PyTorch's: its convolutions may use TF32.)
+    """
+    low = precision == "bf16" or (precision == "auto" and device.type == "cuda" and _gpu_has_bf16())
     return torch.autocast(device.type, torch.bfloat16, enabled=low)
+
+
+@cache
+def _gpu_has_bf16() -> bool:
+    """Say whether the GPU computes in bf16 by itself: those before Ampere emulate it, slowly."""
+    return torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def set_seed(seed: int):
@@ -81,7 +90,7 @@ def set_seed(seed: int):
 @contextlib.contextmanager
 def rng_kept():
     """Leave every random generator as it was found."""
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     python, legacy = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices):
         try:

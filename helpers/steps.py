@@ -1,5 +1,6 @@
 """One step of gradient descent, its optimizer and learning rates; on a GPU it is recorded once and replayed."""
 
+import contextlib
 from collections.abc import Callable
 from functools import partial
 
@@ -19,9 +20,8 @@ def build_optimizer(model: nn.Module, config: Config) -> torch.optim.Adam:
     On a GPU its learning rate is a tensor there, so that a recorded step follows the schedule.
     """
     device = next(model.parameters()).device
-    on_gpu = device.type == "cuda"
-    lr = torch.tensor(config.lr, device=device) if on_gpu else config.lr
-    return torch.optim.Adam(model.parameters(), lr=lr, weight_decay=config.weight_decay, fused=True, capturable=on_gpu)
+    lr = torch.tensor(config.lr, device=device) if device.type == "cuda" else config.lr
+    return torch.optim.Adam(model.parameters(), lr=lr, weight_decay=config.weight_decay, fused=True)
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float):
@@ -68,23 +68,27 @@ class RecordedStep:
     """A step on a GPU, recorded as a CUDA graph: at a batch of 64 its many launches cost more than its work.
 
     The first three batches are trained on as they come; with the next one the step is recorded, and from
-    then on replayed for every batch of that size. A batch of another size (an epoch's last) is trained on as
-    it comes. Where recording fails, so are all, and a line says why. See "CUDA Graphs" in PyTorch's notes on
-    CUDA semantics, whole-network capture.
+    then on replayed for every batch of the first one's size. A batch of another size (an epoch's last) is
+    trained on as it comes. Where recording fails, so are all, and a line says why. See "CUDA Graphs" in
+    PyTorch's notes on CUDA semantics, whole-network capture.
     """
 
     def __init__(self, step: Callable[..., torch.Tensor], optimizer: torch.optim.Optimizer):
         self.step, self.optimizer = step, optimizer
         self.graph: torch.cuda.CUDAGraph | None = None
         self.images = self.targets = self.loss = None  # the graph's own, at fixed addresses
+        self._shape: torch.Size | None = None
         self._before = WARM_UP
         self._aside = torch.cuda.Stream()
 
     def __call__(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        self._shape = self._shape or images.shape
+        if images.shape != self._shape:
+            return self._eager(images, targets)
         if self._before == 0:
             self._record(images, targets)
         self._before -= 1
-        if self.graph is None or images.shape != self.images.shape:
+        if self.graph is None:
             return self._eager(images, targets)
         self.images.copy_(images)
         self.targets.copy_(targets)
@@ -101,15 +105,31 @@ class RecordedStep:
         return loss
 
     def _record(self, images: torch.Tensor, targets: torch.Tensor):
-        """Record the step without doing it."""
+        """Record the step without doing it. Other threads may go on with the GPU meanwhile: they read ahead."""
         self.images, self.targets = images.clone(), targets.clone()
         self.optimizer.zero_grad(set_to_none=True)  # the gradients are to be the graph's own too
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph, stream=self._aside):
+            with (
+                _capturable(self.optimizer),
+                torch.cuda.graph(graph, stream=self._aside, capture_error_mode="thread_local"),
+            ):
                 self.loss = self.step(self.images, self.targets)
         except RuntimeError as error:
-            line(f"The step could not be recorded as a CUDA graph ({error}); it is done eagerly, which is slower.")
+            why = error.__context__ or error  # the first one; the end of a broken recording raises another
+            line(f"The step could not be recorded as a CUDA graph ({why}); it is done eagerly, which is slower.")
             return
         self.graph = graph
         line(f"The step is recorded as a CUDA graph for batches of {len(images)}, after {WARM_UP} eager steps.")
+
+
+@contextlib.contextmanager
+def _capturable(optimizer: torch.optim.Optimizer):
+    """Let the optimizer's step be recorded; set for good, it would warn at every step that is not."""
+    for group in optimizer.param_groups:
+        group["capturable"] = True
+    try:
+        yield
+    finally:
+        for group in optimizer.param_groups:
+            group["capturable"] = False

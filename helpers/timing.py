@@ -54,6 +54,6 @@ def _timed_step(model: nn.Module, optimizer, batches, precision: str) -> list[fl
 
 
 def _now() -> float:
-    if torch.cuda.is_available():
+    if torch.cuda.is_initialized():
         torch.cuda.synchronize()
     return time.perf_counter()
