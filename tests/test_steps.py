@@ -1,4 +1,4 @@
-"""Steps: learning rates, and the bookkeeping of recorded ones by a stand-in for CUDA (test_cuda.py has the real one)."""
+"""Steps: learning rates, and the bookkeeping of recorded ones by a stand-in for CUDA (the real one: test_cuda.py)."""
 
 import contextlib
 
