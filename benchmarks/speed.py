@@ -113,17 +113,16 @@ def summarise(row: Row, plain_samples: list[float], our_samples: list[float]) ->
 
 def as_table(rows: list[dict]) -> str:
     """Return the results as a Markdown table."""
+
+    def figure(value: float | None) -> str:
+        return "" if value is None else f"{value:,.3g}" if value < 100 else f"{value:,.0f}"
+
     lines = ["| name | against | plain | ours | unit | ratio | its spread |", "|---|---|--:|--:|---|--:|--:|"]
     for row in rows:
-        theirs = (
-            "" if row["plain"] is None else f"{row['plain']:,.3g}" if row["plain"] < 100 else f"{row['plain']:,.0f}"
-        )
-        ours = f"{row['ours']:,.3g}" if row["ours"] < 100 else f"{row['ours']:,.0f}"
         ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
         spread = "" if row["spread"] is None else "{:.2f} to {:.2f}".format(*row["spread"])
-        lines.append(
-            f"| `{row['name']}` | {row['against'] or ''} | {theirs} | {ours} | {row['unit']} | {ratio} | {spread} |"
-        )
+        cells = [row["against"] or "", figure(row["plain"]), figure(row["ours"]), row["unit"], ratio, spread]
+        lines.append(f"| `{row['name']}` | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

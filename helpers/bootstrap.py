@@ -40,11 +40,10 @@ SCORES = ("loss", "mean_accuracy", "micro_f1", "macro_f1", "exact_match")
 def _sums_by_person(logits, targets, identities, thresholds) -> np.ndarray:
     """Return one row a person: images, loss, answers right, images all right, then tp, fp, fn of each attribute."""
     predicted, truth = metrics.predictions(logits, thresholds).astype(bool), np.asarray(targets, bool)
-    losses = np.logaddexp(0, np.asarray(logits, np.float64)) - np.asarray(logits, np.float64) * truth
     right = predicted == truth
     per_image = np.column_stack(
         [
-            *(np.ones(len(truth)), losses.mean(1), right.mean(1), right.all(1)),
+            *(np.ones(len(truth)), metrics.bce_losses(logits, truth).mean(1), right.mean(1), right.all(1)),
             *(predicted & truth, predicted & ~truth, ~predicted & truth),
         ]
     ).astype(np.float64)

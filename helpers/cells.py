@@ -84,9 +84,7 @@ def side_by_side(cells: list[Config], train: Split, valid: Split, at_once: int) 
         file = Path(folder) / "splits.pt"
         torch.save([(split.to("cpu"), split.images.device) for split in (train, valid)], file)
         threads = max(1, torch.get_num_threads() // at_once)
-        pool = ProcessPoolExecutor(
-            min(at_once, len(cells)) or 1, context, _start_worker, (file, train.device, threads, theirs)
-        )
+        pool = ProcessPoolExecutor(at_once, context, _start_worker, (file, train.device, threads, theirs))
         try:
             futures = {pool.submit(_work, cell): cell for cell in cells}
             for future in as_completed(futures):

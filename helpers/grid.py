@@ -37,6 +37,7 @@ def run_grid(
     """
     done = read_cells(path)
     left = [cell for cell in cells if _key(cell, data) not in done]
+    at_once = min(at_once, len(left))
     results = side_by_side(left, train, valid, at_once) if at_once > 1 else one_by_one(left, train, valid)
     finished = len(cells) - len(left)
     for cell, result in bar(results, total=len(left), desc="grid", unit="cell"):

@@ -23,9 +23,14 @@ def predictions(logits: np.ndarray, thresholds=0.5) -> np.ndarray:
 
 def bce_loss(logits: np.ndarray, targets: np.ndarray) -> float:
     """Return the mean binary cross-entropy over images and attributes, in nats."""
+    return float(np.mean(bce_losses(logits, targets)))
+
+
+def bce_losses(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return the binary cross-entropy (N, 5) of each image and attribute, in nats."""
     logits = np.asarray(logits, np.float64)
     with np.errstate(invalid="ignore"):
-        return float(np.mean(np.logaddexp(0, logits) - logits * targets))
+        return np.logaddexp(0, logits) - logits * targets
 
 
 def entropy(rates: np.ndarray) -> float:

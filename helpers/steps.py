@@ -47,11 +47,16 @@ def learning_rates(config: Config, steps: int) -> list[float]:
     return rates
 
 
-def train_step(model: nn.Module, optimizer, images, targets, precision: str) -> torch.Tensor:
-    """Do one step of gradient descent; return the batch's mean loss, still on the device."""
+def batch_loss(model: nn.Module, images, targets, precision: str) -> torch.Tensor:
+    """Return the batch's mean loss, to be differentiated."""
     with autocast(images.device, precision):
         logits = model(images)
-    loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), targets)
+    return nn.functional.binary_cross_entropy_with_logits(logits.float(), targets)
+
+
+def train_step(model: nn.Module, optimizer, images, targets, precision: str) -> torch.Tensor:
+    """Do one step of gradient descent; return the batch's mean loss, still on the device."""
+    loss = batch_loss(model, images, targets, precision)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()

@@ -10,8 +10,8 @@ from torch import nn
 
 from helpers.batches import Split, chunk_size, endless_batches
 from helpers.config import Config
-from helpers.devices import autocast, keep_freed_memory, rng_kept
-from helpers.steps import build_optimizer
+from helpers.devices import keep_freed_memory, rng_kept
+from helpers.steps import batch_loss, build_optimizer
 
 PARTS = ("input", "forward", "backward", "optimizer")
 
@@ -41,9 +41,7 @@ def _timed_step(model: nn.Module, optimizer, batches, precision: str) -> list[fl
     clock = [_now()]
     images, targets = next(batches)
     clock.append(_now())
-    with autocast(images.device, precision):
-        logits = model(images)
-    loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), targets)
+    loss = batch_loss(model, images, targets, precision)
     clock.append(_now())
     optimizer.zero_grad(set_to_none=True)
     loss.backward()

@@ -70,10 +70,10 @@ def fit(
         batches = training_batches(train, config.batch_size, generator, augmented)
         train_loss = _train_epoch(model, batches, step, optimizer, rates[(epoch - 1) * steps : epoch * steps])
         seconds = time.perf_counter() - started
-        row = {"epoch": epoch, "train_loss": train_loss, **_validation(model, valid, config)}
-        if measure_on is not None:
-            row["train_eval_loss"] = evaluate(model, measure_on, config.precision)["loss"]
-        row |= {
+        row = {
+            "epoch": epoch,
+            "train_loss": train_loss,
+            **_evaluation(model, valid, measure_on, config.precision),
             "lr": rates[epoch * steps],
             "seconds": seconds,
             "images_per_second": len(train) / seconds,
@@ -117,13 +117,13 @@ def _train_epoch(model: nn.Module, batches, step, optimizer, rates: list[float])
     return float(total) / count
 
 
-def _validation(model: nn.Module, valid: Split, config: Config) -> dict[str, float]:
-    measured = evaluate(model, valid, config.precision)
-    return {
-        "val_loss": measured["loss"],
-        "val_f1": measured["micro_f1"],
-        "val_acc": measured["mean_accuracy"],
-    }
+def _evaluation(model: nn.Module, valid: Split, measure_on: Split | None, precision: str) -> dict[str, float]:
+    """Return an epoch's row but for its training: the figures on valid and, where asked, the loss on train."""
+    measured = evaluate(model, valid, precision)
+    row = {"val_loss": measured["loss"], "val_f1": measured["micro_f1"], "val_acc": measured["mean_accuracy"]}
+    if measure_on is not None:
+        row["train_eval_loss"] = evaluate(model, measure_on, precision)["loss"]
+    return row
 
 
 def _in_words(row: dict) -> str:

@@ -133,3 +133,10 @@ def test_a_small_grid_is_not_worth_starting_processes_for():
     assert cells_module.how_many_at_once(cells, 100, cpu) == 1
     assert 1 <= cells_module.how_many_at_once(cells, 100_000, cpu) <= 2
     assert cells_module.how_many_at_once(cells, 100_000, torch.device("cuda")) == 1
+
+
+def test_a_finished_grid_starts_no_process(tmp_path, trained, monkeypatch):
+    run(tmp_path / "grid.jsonl")
+    monkeypatch.setattr(grid, "side_by_side", None)
+    cells = grid.grid_cells(CONFIG, (0.001, 0.005), [1e-5], (4,), (0.0, 0.2))
+    assert len(grid.run_grid(cells, None, None, tmp_path / "grid.jsonl", "faces", at_once=2)) == 4
