@@ -45,7 +45,7 @@ lint: setup
 
 # Renew requirements.txt from pyproject.toml.
 lock: setup
-	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \
+	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev --extra fetch \
 	  --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.txt
 
 clean:

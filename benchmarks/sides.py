@@ -19,9 +19,9 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from helpers.batches import Split, load_split, normalise, training_batches
 from helpers.bootstrap import bootstrap_scores
-from helpers.cache import decode
 from helpers.celeba import open_dataset
 from helpers.config import ROOT, Config
+from helpers.decoding import decode
 from helpers.devices import keep_freed_memory
 from helpers.grid import grid_cells, run_grid
 from helpers.models import build_model

@@ -119,11 +119,14 @@ def draw(
 @data.command()
 def check(
     data_root: Annotated[str, typer.Argument(help='A CelebA folder, or "drawn".')] = "",
+    json: Annotated[
+        Path | None, typer.Option(help="Where to write it as JSON; beside the cache when not given.")
+    ] = None,
 ):
-    """Verify a CelebA folder: 0 sound, 1 usable with remarks, 2 not usable."""
-    from helpers.doctor import check_dataset
+    """Compare a copy with the official CelebA: 0 sound, 1 usable with remarks, 2 not usable."""
+    from helpers.doctor import check_data
 
-    raise typer.Exit(check_dataset(data_root))
+    raise typer.Exit(check_data(data_root, json))
 
 
 @data.command()

@@ -1,24 +1,23 @@
-"""JPEG -> one uint8 array (N, 3, 64, 64), decoded once per dataset."""
+"""The dataset's images as one uint8 array (N, 3, 64, 64), decoded once."""
 
 import io
 import os
-import stat
-import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import torch
 from filelock import FileLock
-from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm.auto import tqdm
 
-from helpers.celeba import Dataset
+from helpers.celeba import Dataset, fingerprint
 from helpers.config import IMAGE_SIZE
+from helpers.decoding import VERSION, decode_part
 from helpers.errors import StudyError
+from helpers.workers import in_order, workers_for
 
-CHUNK = 256  # images a task: enough to hide the hand-over, small enough to keep the bar moving
+PART = 128  # images a task: enough to hide the hand-over, and no more is lost when a build is killed
+SHAPE = (3, IMAGE_SIZE, IMAGE_SIZE)
+IMAGE_BYTES = 3 * IMAGE_SIZE * IMAGE_SIZE
 
 
 def load_images(dataset: Dataset, progress: bool = True) -> np.ndarray:
@@ -31,10 +30,11 @@ def load_images(dataset: Dataset, progress: bool = True) -> np.ndarray:
     return np.load(path, mmap_mode="c")  # "r" would do, but torch warns of arrays that cannot be written
 
 
-def prepare(dataset: Dataset, progress: bool = True) -> Path:
+def prepare(dataset: Dataset, progress: bool = True, workers: int = 0) -> Path:
     """Build the dataset's cache file unless it is there, and return its path.
 
-    Written under another name and moved into place when whole; a second process waits for the first.
+    It grows under another name and is moved into place when whole. A build that was killed goes on where it
+    stopped; a second process waits for the first. `workers` is 0 for as many as there are cores.
     """
     path = cache_path(dataset)
     if path.exists():
@@ -43,7 +43,7 @@ def prepare(dataset: Dataset, progress: bool = True) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             if not path.exists():
-                _build(dataset, path, progress)
+                _build(dataset, path, progress, workers or workers_for(len(dataset.annotations)))
     except OSError as error:
         raise StudyError(
             f"The image cache cannot be written to {path.parent} ({error.strerror or error}). "
@@ -53,85 +53,58 @@ def prepare(dataset: Dataset, progress: bool = True) -> Path:
 
 
 def cache_path(dataset: Dataset) -> Path:
-    """Return where the cache is or will be: $CELEBA_CACHE, else beside the dataset, else the user's cache."""
-    if os.environ.get("CELEBA_CACHE"):
-        folder = Path(os.environ["CELEBA_CACHE"]).expanduser()
-    elif _is_writable(dataset.root):
-        folder = dataset.root / "cache"
-    else:
-        import platformdirs  # not on a bare GPU node, where the cache is brought along
-
-        folder = platformdirs.user_cache_path("celeba-study", appauthor=False)
-    return folder / f"images{IMAGE_SIZE}-{dataset.fingerprint}.npy"
+    """Return where the cache is or will be; another source, or a changed one, has another."""
+    return dataset.cache_folder / f"images{IMAGE_SIZE}-v{VERSION}-{dataset.fingerprint}.npy"
 
 
-def _is_writable(folder: Path) -> bool:
-    """Say whether the folder may be written. Root may write anywhere, so the mode bits count as well."""
-    anyone = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
-    return os.access(folder, os.W_OK) and bool(folder.stat().st_mode & anyone)
-
-
-def _build(dataset: Dataset, path: Path, progress: bool):
+def _build(dataset: Dataset, path: Path, progress: bool, workers: int):
     names = list(dataset.annotations.index)
-    shape = (len(names), 3, IMAGE_SIZE, IMAGE_SIZE)
-    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    with tempfile.TemporaryDirectory(dir=path.parent, ignore_cleanup_errors=True) as folder:
-        partial = Path(folder) / path.name
-        # Plain writes, not a memory map: a full disk is then an error and not a signal that kills the kernel.
-        with open(partial, "wb") as file:
-            np.lib.format.write_array_header_1_0(file, header)
-            for images in _decode_all(dataset, names, progress):
-                file.write(images.tobytes())
-        os.replace(partial, path)
+    partial = path.with_suffix(".partial")
+    # Plain writes, not a memory map: a full disk is then an error and not a signal that kills the kernel.
+    with open(partial, "ab") as file:
+        done = _images_written(partial, len(names))
+        file.truncate(0 if done == 0 else _length(done, len(names)))
+        if done == 0:
+            file.write(_header(len(names)))
+        for images in _decode_all(dataset, names, done, progress, workers):
+            file.write(images.tobytes())
+            file.flush()  # what is written counts as done when this process is killed
+        os.fsync(file.fileno())
+    if fingerprint(dataset.images.part(names), dataset.annotations.index) != dataset.fingerprint:
+        partial.unlink()
+        raise StudyError(f"The images in {dataset.images.path} changed while they were read. Prepare them again.")
+    os.replace(partial, path)
 
 
-def _decode_all(dataset: Dataset, names: list[str], progress: bool) -> Iterator[np.ndarray]:
-    """Yield chunks of decoded images, in order. Threads suffice: decoding and resizing release the GIL."""
-
-    def decode_chunk(start: int) -> np.ndarray:
-        chunk = names[start : start + CHUNK]
-        return np.stack([decode(dataset.images.read(name), dataset.images.where(name)) for name in chunk])
-
-    threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,))
-    bar = tqdm(total=len(names), desc="64x64 cache", unit="img", disable=not progress, mininterval=1)
-    with bar:
-        try:
-            for images in pool.map(decode_chunk, range(0, len(names), CHUNK)):
-                yield images
-                bar.update(len(images))
-        finally:
-            pool.shutdown(cancel_futures=True)
-            torch.set_num_threads(threads)
+def _header(count: int) -> bytes:
+    """Return the beginning of a .npy file (format 1.0) of `count` images."""
+    buffer = io.BytesIO()
+    header = {"descr": "|u1", "fortran_order": False, "shape": (count, *SHAPE)}
+    np.lib.format.write_array_header_1_0(buffer, header)
+    return buffer.getvalue()
 
 
-def decode(data: bytes, where: str) -> np.ndarray:
-    """Decode an image file of any size and mode, and resize it to uint8 (3, 64, 64).
+def _length(images: int, count: int) -> int:
+    return len(_header(count)) + images * IMAGE_BYTES
 
-    Bilinear and anti-aliased, as torchvision's Resize on a PIL image (within 1/255 on average).
-    Raises StudyError naming `where` when the bytes are not a whole image.
+
+def _images_written(partial: Path, count: int) -> int:
+    """Return how many whole parts a build that was stopped has written, in images.
+
+    The last of them is decoded again: nothing tells whether all of its bytes arrived.
     """
-    from torchvision.io import ImageReadMode, decode_jpeg  # two seconds to import, and once cached not needed
-    from torchvision.transforms.v2 import functional
-
-    try:
-        encoded = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-        image = decode_jpeg(encoded, mode=ImageReadMode.RGB, apply_exif_orientation=True)
-    except (RuntimeError, ValueError):
-        image = _decode_with_pillow(data, where)  # another format, a rare JPEG, or a broken one
-    return functional.resize(image, [IMAGE_SIZE, IMAGE_SIZE], antialias=True).numpy()
+    images = (partial.stat().st_size - len(_header(count))) // IMAGE_BYTES
+    return max(0, (images - 1) // PART * PART)
 
 
-def _decode_with_pillow(data: bytes, where: str) -> torch.Tensor:
-    try:
-        image = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
-        if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        if image.mode.startswith("I;16"):
-            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-        return torch.from_numpy(np.asarray(image.convert("RGB")).copy()).permute(2, 0, 1)
-    except UnidentifiedImageError as error:
-        raise StudyError(f"{where} is not an image.") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise StudyError(f"{where} is a corrupt or truncated image ({error}); replace or delete it.") from error
+def _decode_all(dataset: Dataset, names: list[str], done: int, progress: bool, workers: int) -> Iterator[np.ndarray]:
+    """Yield the images after the first `done` in parts, in order."""
+    parts = [names[start : start + PART] for start in range(done, len(names), PART)]
+    tasks = ((dataset.images.part(part), part) for part in parts)
+    bar = tqdm(
+        total=len(names), initial=done, desc="64x64 cache", unit="img", disable=not progress, mininterval=1, smoothing=0
+    )
+    with bar:
+        for images in in_order(decode_part, tasks, workers):
+            yield images
+            bar.update(len(images))

@@ -1,7 +1,9 @@
-"""CelebA as torchvision lays it out on disk -> annotations, one row an image, and access to its images."""
+"""A copy of CelebA, whatever its layout -> annotations, one row an image, and access to its images."""
 
+import dataclasses
 import hashlib
 import os
+import stat
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,36 +11,46 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers.config import ATTRIBUTE_FILE, ATTRIBUTES, DATA, IDENTITY_FILE, IMAGE_FOLDER, PARTITION_FILE, SPLITS
+from helpers.config import ATTRIBUTE_FILE, DATA, IMAGE_FOLDER, PARTITION_FILE, SPLITS
 from helpers.errors import StudyError
 from helpers.faces import MARKER, draw_dataset
-from helpers.images import ImageFolder, ImageZip, refuse_html
+from helpers.images import Images
+from helpers.inspection import inspect, load_facts
+from helpers.layouts import Layout, recognise
+from helpers.official import OFFICIAL_POSITIVES, OFFICIAL_SIZES, official_splits
 
-OFFICIAL_SIZES = {"train": 162_770, "valid": 19_867, "test": 19_962}  # Liu et al. 2015, list_eval_partition
 DRAWN = "drawn"
 
-THREE_WAYS = f"""Three ways to get data:
+FOUR_WAYS = f"""Four ways to get data:
   1. the built-in drawn faces, no download: data_root={DRAWN} (python -m helpers run --profile demo)
-  2. a CelebA folder you have: --data-root DIR, or set CELEBA_ROOT=DIR; DIR holds {ATTRIBUTE_FILE},
-     {PARTITION_FILE} and {IMAGE_FOLDER}/ or {IMAGE_FOLDER}.zip
-  3. CelebA put into {DATA} (from https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html, or with
-     torchvision.datasets.CelebA("{DATA}", download=True))"""
+  2. a copy of CelebA you have: --data-root DIR, or set CELEBA_ROOT=DIR; DIR holds {ATTRIBUTE_FILE},
+     {PARTITION_FILE} and {IMAGE_FOLDER}/ or {IMAGE_FOLDER}.zip (as it comes from the authors, from
+     torchvision, Kaggle or Hugging Face: see the README)
+  3. a download into {DATA}: python -m helpers data fetch
+  4. by hand from https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html, put into {DATA}"""
 
 
 @dataclass(frozen=True)
 class Dataset:
     """A dataset as found on disk.
 
-    `annotations` has one row an image, indexed by its file name, in the files' order: `split`, `identity`
-    (absent without an identity file), and CelebA's 40 attributes as 0/1. `listed` counts the images that
-    the annotation files name, `annotations` holds those that are there.
+    `annotations` has one row an image, indexed by its name, in the files' order: `split` (missing for an image
+    that was left out as a duplicate), `identity` (absent where it is unknown), and the attributes as 0/1.
+    `listed` counts the images that the annotation files name, `annotations` holds those that are there.
     """
 
-    root: Path
+    layout: Layout
     annotations: pd.DataFrame
-    images: ImageFolder | ImageZip
+    images: Images
     listed: int
-    drawn: bool
+
+    @property
+    def root(self) -> Path:
+        return self.layout.root.resolve()
+
+    @property
+    def drawn(self) -> bool:
+        return (self.root / MARKER).is_file()
 
     @property
     def source(self) -> str:
@@ -50,154 +62,150 @@ class Dataset:
         return len(self.annotations) < self.listed
 
     @property
+    def left_out(self) -> int:
+        """Images that are in no split because they are copies of others."""
+        return int(self.annotations["split"].isna().sum())
+
+    @cached_property
+    def has_official_splits(self) -> bool:
+        """Whether each image is in the split that CelebA's authors put it in.
+
+        Known by the images' numbers; for copies without them, by the splits' sizes and positives alone.
+        """
+        if self.drawn:
+            return False
+        placed = self.annotations["split"].dropna()
+        official = official_splits(placed.index)
+        if official.notna().all():
+            return bool((official.astype(str) == placed.astype(str)).all())
+        return self.split_sizes == OFFICIAL_SIZES and self.positives == OFFICIAL_POSITIVES
+
+    @property
     def is_whole_celeba(self) -> bool:
-        """Whether every image of CelebA's three official splits is here."""
-        return not self.drawn and self.split_sizes == OFFICIAL_SIZES
+        """Whether every image of CelebA's three official splits is here, and in its split."""
+        return self.split_sizes == OFFICIAL_SIZES and self.has_official_splits
 
     @property
     def split_sizes(self) -> dict[str, int]:
         counts = self.annotations["split"].value_counts()
         return {split: int(counts.get(split, 0)) for split in SPLITS}
 
+    @property
+    def positives(self) -> dict[str, dict[str, int]]:
+        """Images with each of the five attributes, by split."""
+        counts = self.annotations.groupby("split", observed=False)[list(OFFICIAL_POSITIVES)].sum()
+        return {name: {split: int(counts.loc[split, name]) for split in SPLITS} for name in counts}
+
     @cached_property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change when an image is added, removed, replaced or reordered."""
-        stamps = self.images.stamps
-        lines = "\n".join(f"{name} {stamps[name]}" for name in self.annotations.index)
-        return hashlib.sha256(lines.encode()).hexdigest()[:16]
+        return fingerprint(self.images, self.annotations.index)
+
+    @cached_property
+    def cache_folder(self) -> Path:
+        return cache_folder(self.root)
+
+    @cached_property
+    def facts(self) -> pd.DataFrame:
+        """Digest, width, height, mode and problem of each image's file, one row an image.
+
+        The first time every image is read and decoded; what was found is kept beside the cache.
+        """
+        path = self.cache_folder / f"facts-{self.fingerprint}.npy"
+        facts = load_facts(path, len(self.annotations))
+        if facts is None:
+            facts = inspect(self.images, list(self.annotations.index))
+            _keep(path, facts)
+        table = pd.DataFrame(facts, index=self.annotations.index)
+        return table.assign(digest=table["digest"].str.decode("ascii"))
+
+    def without_copies(self) -> "Dataset":
+        """Return the dataset without the train images that are byte-identical to one of valid or test."""
+        digests, splits = self.facts["digest"], self.annotations["split"]
+        held_out = digests[splits.isin(["valid", "test"]) & (digests != "")]
+        copies = (splits == "train") & digests.isin(held_out)
+        return dataclasses.replace(self, annotations=self.annotations.assign(split=splits.mask(copies)))
 
 
-def find_root(data_root: str) -> Path:
-    """Return the folder that holds the annotation files.
+def cache_folder(root: Path) -> Path:
+    """Return where what is computed from images is kept: $CELEBA_CACHE, else beside them, else the user's cache."""
+    if os.environ.get("CELEBA_CACHE"):
+        return Path(os.environ["CELEBA_CACHE"]).expanduser()
+    if _is_writable(root):
+        return root / "cache"
+    import platformdirs  # not on a bare GPU node, where the cache is brought along
 
-    `data_root` is a folder (with or without torchvision's `celeba/` level), or "drawn"; empty means
-    $CELEBA_ROOT, else data/. The drawn faces are drawn the first time they are asked for, and never
-    stand in for data that is missing: StudyError says what to do instead.
+    return platformdirs.user_cache_path("celeba-study", appauthor=False)
+
+
+def fingerprint(images: Images, names: pd.Index) -> str:
+    """Return 16 hexadecimal digits of the stamps of these images, in this order."""
+    stamps = images.stamps
+    lines = "\n".join(f"{name} {stamps.get(name)}" for name in names)
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]
+
+
+def _keep(path: Path, facts: np.ndarray):
+    """Write the facts if that is possible; they can be found again."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(fresh, "wb") as file:
+            np.save(file, facts)
+        os.replace(fresh, path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+
+
+def _is_writable(folder: Path) -> bool:
+    """Say whether the folder may be written. Root may write anywhere, so the mode bits count as well."""
+    anyone = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+    return os.access(folder, os.W_OK) and bool(folder.stat().st_mode & anyone)
+
+
+def find_layout(data_root: str) -> Layout:
+    """Find the copy of CelebA that is asked for.
+
+    `data_root` is a folder (the copy itself, or one it lies in), or "drawn"; empty means $CELEBA_ROOT, else
+    data/. The drawn faces are drawn the first time they are asked for, and never stand in for data that is
+    missing: StudyError says what to do instead.
     """
     if data_root == DRAWN:
         if not (DATA / DRAWN / MARKER).is_file():
             draw_dataset(DATA / DRAWN)
-        return DATA / DRAWN
+        return recognise(DATA / DRAWN)
     given = data_root or os.environ.get("CELEBA_ROOT", "")
     root = Path(given).expanduser() if given else DATA
     if given == DRAWN:
         raise StudyError("CELEBA_ROOT=drawn is not a folder; ask for the drawn faces by data_root=drawn.")
-    for candidate in (root, root / "celeba"):
-        if (candidate / ATTRIBUTE_FILE).is_file():
-            return candidate
-    raise StudyError(f"{_what_is_wrong(root, bool(given))}\n{THREE_WAYS}")
+    try:
+        if not root.is_dir():
+            what = "is a file, not a folder" if root.exists() else "does not exist"
+            raise StudyError(f"The data root {root} {what}.")
+        return recognise(root)
+    except StudyError as error:
+        nothing = f"No dataset: data_root is empty, CELEBA_ROOT is not set and {root} holds no CelebA."
+        raise StudyError(f"{error if given else nothing}\n{FOUR_WAYS}") from error
 
 
-def _what_is_wrong(root: Path, given: bool) -> str:
-    if not given:
-        return f"No dataset: data_root is empty, CELEBA_ROOT is not set and {root} holds no CelebA."
-    if not root.exists():
-        return f"The data root {root} does not exist."
-    if not root.is_dir():
-        return f"The data root {root} is a file, not a folder."
-    if not any(root.iterdir()):
-        return f"The data root {root} is empty."
-    return f"The data root {root} has no annotations: {ATTRIBUTE_FILE} is not there."
-
-
-def open_dataset(data_root: str = "", allow_missing: bool = False) -> Dataset:
+def open_dataset(data_root: str = "", allow_missing: bool = False, drop_duplicates: bool = False) -> Dataset:
     """Find a dataset, read its annotations and check them against each other and against the images.
 
-    Raises StudyError for what is missing or wrong; with `allow_missing` absent images are left out.
+    Raises StudyError for what is missing or wrong; with `allow_missing` absent images are left out, with
+    `drop_duplicates` also the train images that are byte-identical to one of valid or test.
     """
-    root = find_root(data_root)
-    annotations = read_annotations(root)
-    images = _find_images(root)
+    layout = find_layout(data_root)
+    annotations, images = layout.read()
     present = annotations.index.isin(list(images.stamps))
     if not present.all() and not (allow_missing and present.any()):
         raise StudyError(_missing_images(annotations.index[~present], len(annotations), images))
-    return Dataset(
-        root=root.resolve(),
-        annotations=annotations[present],
-        images=images,
-        listed=len(annotations),
-        drawn=(root / MARKER).is_file(),
-    )
+    dataset = Dataset(layout, annotations[present], images, len(annotations))
+    return dataset.without_copies() if drop_duplicates else dataset
 
 
-def _missing_images(missing: pd.Index, listed: int, images: ImageFolder | ImageZip) -> str:
+def _missing_images(missing: pd.Index, listed: int, images: Images) -> str:
     return (
-        f"{len(missing):,} of {listed:,} images that {ATTRIBUTE_FILE} lists are not in {images.path}: "
+        f"{len(missing):,} of {listed:,} images that the annotations list are not in {images.path}: "
         f"{', '.join(missing[:5])}{', …' if len(missing) > 5 else ''}.\n"
         "Complete the download, or read what is there with allow_missing=True (--allow-missing)."
     )
-
-
-def _find_images(root: Path) -> ImageFolder | ImageZip:
-    folder, archive = root / IMAGE_FOLDER, root / f"{IMAGE_FOLDER}.zip"
-    if folder.is_dir():
-        return ImageFolder(folder)
-    if archive.is_file():
-        return ImageZip(archive)
-    raise StudyError(f"{root} has annotations but no images: neither {IMAGE_FOLDER}/ nor {archive.name} is there.")
-
-
-def read_annotations(root: Path) -> pd.DataFrame:
-    """Read the attribute, partition and (where there is one) identity files into one table."""
-    attributes = _read_attributes(root / ATTRIBUTE_FILE)
-    partition = _read_column(root / PARTITION_FILE, "split", required=True)
-    _must_agree(attributes.index, partition.index, PARTITION_FILE)
-    if not partition.isin(range(3)).all():
-        raise StudyError(f"{root / PARTITION_FILE}: the split of each image must be 0, 1 or 2.")
-    splits = pd.Categorical.from_codes(partition.reindex(attributes.index), SPLITS)
-    attributes.insert(0, "split", splits)
-    identity = _read_column(root / IDENTITY_FILE, "identity", required=False)
-    if identity is not None:
-        _must_agree(attributes.index, identity.index, IDENTITY_FILE)
-        attributes.insert(1, "identity", identity.reindex(attributes.index))
-    return attributes
-
-
-def _read_attributes(path: Path) -> pd.DataFrame:
-    """Line 1 counts the rows, line 2 names the attributes, each row is an image and its -1/1."""
-    refuse_html(path)
-    with open(path, encoding="utf-8", errors="replace") as file:
-        count, names = file.readline().strip(), file.readline().split()
-    absent = [name for name in ATTRIBUTES if name not in names]
-    if not count.isdigit() or absent:
-        raise StudyError(
-            f"{path} is not CelebA's attribute file: its first line must be a count and its second the "
-            f"attribute names{f' (without {absent})' if absent else ''}. Download it again."
-        )
-    table = _read_table(path, ["image", *names], skip=2)
-    if len(table) != int(count):
-        raise StudyError(f"{path} announces {int(count):,} rows and has {len(table):,}; download it again.")
-    if not np.isin(table.to_numpy(), (-1, 1)).all():
-        raise StudyError(f"{path}: every attribute must be -1 or 1.")
-    return (table == 1).astype(np.uint8)
-
-
-def _read_column(path: Path, name: str, required: bool) -> pd.Series | None:
-    if not path.is_file():
-        if required:
-            raise StudyError(f"{path} is missing: the official splits are read from it. Download it.")
-        return None
-    refuse_html(path)
-    return _read_table(path, ["image", name], skip=0)[name]
-
-
-def _read_table(path: Path, columns: list[str], skip: int) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, sep=r"\s+", skiprows=skip, header=None, names=columns, index_col="image")
-        table = table.astype(np.int64)
-    except (ValueError, TypeError) as error:  # pandas' parser errors are ValueErrors
-        raise StudyError(f"{path} cannot be read as CelebA's file ({error}); download it again.") from error
-    if table.index.has_duplicates:
-        twice = table.index[table.index.duplicated()][0]
-        raise StudyError(f"{path} lists {twice} more than once; download it again.")
-    return table
-
-
-def _must_agree(listed: pd.Index, other: pd.Index, file: str):
-    difference = listed.symmetric_difference(other)
-    if len(difference):
-        raise StudyError(
-            f"{ATTRIBUTE_FILE} ({len(listed):,} images) and {file} ({len(other):,}) disagree on "
-            f"{len(difference):,} images: {', '.join(map(str, difference[:5]))}. "
-            "They are of different copies of CelebA; download both from one place."
-        )

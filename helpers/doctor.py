@@ -1,30 +1,29 @@
 """What this machine and this dataset are good for, in words."""
 
+import json
 import os
 import platform
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
 
 import psutil
 import torch
 import torchvision
 
-from helpers.celeba import OFFICIAL_SIZES, Dataset, open_dataset
-from helpers.config import ATTRIBUTES, ROOT
+from helpers.celeba import cache_folder, find_layout, open_dataset
+from helpers.config import ATTRIBUTES, ROOT, SPLITS
+from helpers.datacheck import STATUS, Finding, about_files, check_files, examine
 from helpers.devices import cpu_has_bf16, cuda_problem, describe
 from helpers.errors import StudyError
+from helpers.official import OFFICIAL_POSITIVES, OFFICIAL_SIZES
 from helpers.pdf import find_browser
 
-# Positives in CelebA's official splits (list_attr_celeba.txt, md5 75e246fa4810816ffd6ee81facbd244c)
-OFFICIAL_POSITIVES = {
-    "Smiling": {"train": 78080, "valid": 9602, "test": 9987},
-    "Wearing_Hat": {"train": 8039, "valid": 940, "test": 839},
-    "Male": {"train": 68261, "valid": 8458, "test": 7715},
-    "Young": {"train": 126788, "valid": 14832, "test": 15114},
-    "Eyeglasses": {"train": 10521, "valid": 1383, "test": 1289},
-}
 GIGABYTE = 2**30
+VERDICTS = ("sound", "usable, with remarks", "NOT USABLE")
+LISTED = 8  # files of a dataset shown
 BF16 = {
     True: "in hardware: precision=bf16 trains about twice as fast as fp32, the default",
     False: "not in hardware: keep to fp32, the default",
@@ -60,41 +59,74 @@ def _dataset_line(data_root: str) -> str:
     return f"{dataset.source}, {len(dataset.annotations):,} images{subset}, {dataset.root}"
 
 
-def check_dataset(data_root: str) -> int:
-    """Print what a dataset holds; return 0 if it is sound, 1 if usable with remarks, 2 if not usable."""
+def check_data(data_root: str, json_path: Path | None = None) -> int:
+    """Print what a dataset holds and write it as JSON; return 0 if it is sound, 1 with remarks, 2 if not usable.
+
+    The JSON goes to `json_path`, else beside the dataset's cache.
+    """
+    found = {"root": data_root, "layout": None, "files": [], "findings": []}
     try:
-        dataset = open_dataset(data_root, allow_missing=True)
+        layout = find_layout(data_root)
+        json_path = json_path or cache_folder(layout.root) / "check.json"
+        print(f"{layout.root} is laid out as {layout.name}.")
+        found |= {"root": str(layout.root), "layout": layout.name, "files": list(check_files(layout))}
+        _print_files(found["files"])
+        found |= examine(open_dataset(data_root, allow_missing=True))
+        found["findings"][:0] = [asdict(finding) for finding in about_files(found["files"])]
+        _print_counts(found)
     except StudyError as error:
-        print(f"NOT USABLE: {error}")
-        return 2
-    print(f"{dataset.source}: {dataset.root}")
-    _print_counts(dataset)
-    remarks = list(_remarks(dataset))
-    for remark in remarks:
-        print(f"remark: {remark}")
-    print("usable, with remarks" if remarks else "sound")
-    return 1 if remarks else 0
+        found["findings"] = [asdict(Finding("fault", str(error), "Put this right, and check again."))]
+    found["status"] = max((STATUS[finding["severity"]] for finding in found["findings"]), default=0)
+    _print_findings(found)
+    if json_path:
+        _write(json_path, found)
+    return found["status"]
 
 
-def _print_counts(dataset: Dataset):
-    labels = dataset.annotations.groupby("split", observed=False)[list(ATTRIBUTES)].sum()
-    print(f"{'':12s}" + "".join(f"{split:>20s}" for split in labels.index))
-    rows = {"images": (dataset.split_sizes, OFFICIAL_SIZES)}
-    rows |= {name: (labels[name].to_dict(), OFFICIAL_POSITIVES[name]) for name in ATTRIBUTES}
+def _print_files(files: list[dict]):
+    width = max(len(file["path"]) for file in files[:LISTED])
+    for file in files[:LISTED]:
+        size = "" if file["size"] is None else f"{file['size']:,} bytes"
+        print(f"  {file['path']:{width}s} {size:>20s}   {file['md5']}")
+    if len(files) > LISTED:
+        print(f"  … and {len(files) - LISTED} more")
+
+
+def _print_counts(found: dict):
+    drawn = found["source"] == "drawn faces"
+    print(f"\n{'':12s}" + "".join(f"{split:>22s}" for split in SPLITS) + ("" if drawn else "   (here / officially)"))
+    rows = {"images": (found["splits"], OFFICIAL_SIZES)}
+    rows |= {name: (found["positives"][name], OFFICIAL_POSITIVES[name]) for name in ATTRIBUTES}
     for name, (counts, official) in rows.items():
-        shown = [f"{counts[s]:,}" + ("" if dataset.drawn else f" / {official[s]:,}") for s in labels.index]
-        print(f"{name:12s}" + "".join(f"{text:>20s}" for text in shown))
+        shown = [f"{counts[split]:,}" + ("" if drawn else f" / {official[split]:,}") for split in SPLITS]
+        print(f"{name:12s}" + "".join(f"{text:>22s}" for text in shown))
+    images = found["images"]
+    kinds = ", ".join(f"{count:,} of {kind}" for kind, count in list(images["kinds"].items())[:3])
+    unreadable = len(images["unreadable"]) or "none"
+    print(f"\nimages      {images['present']:,} of {images['listed']:,} listed: {kinds}; {unreadable} unreadable")
+    copies = ", ".join(f"{count} {pair}" for pair, count in found["copies"].items() if "/" in pair)
+    print(f"copies      {found['copies']['extra']} byte-identical to another; in two splits: {copies}")
+    if found["people"]:
+        people = found["people"]
+        by_split = ", ".join(f"{split} {count:,}" for split, count in people["by_split"].items())
+        print(f"people      {by_split}; in two splits: {people['in_two_splits'] or 'nobody'}")
+        male = people["consistency"]["Male"]
+        print(f"labels      {male['divided']:,} of {male['people']:,} people have images with and without Male")
 
 
-def _remarks(dataset: Dataset) -> Iterator[str]:
-    if dataset.drawn:
-        yield "these are drawn faces: results on them say nothing about CelebA."
-    if dataset.is_subset:
-        yield (
-            f"{len(dataset.annotations):,} of {dataset.listed:,} listed images are here: "
-            "runs need --allow-missing, and their results are a subset's."
-        )
-    if not dataset.drawn and not dataset.is_subset and not dataset.is_whole_celeba:
-        yield f"the splits are not the official ones: {dataset.split_sizes}."
-    if "identity" not in dataset.annotations:
-        yield "no identity_CelebA.txt: whether people cross splits cannot be checked. Add it from the same source."
+def _print_findings(found: dict):
+    print()
+    for finding in found["findings"]:
+        print(f"{finding['severity']}: {finding['what']}\n        → {finding['do']}")
+    print(VERDICTS[found["status"]])
+
+
+def _write(path: Path, found: dict):
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise StudyError(
+            f"The check cannot be written to {path} ({error.strerror}); name another by --json."
+        ) from error
+    print(f"Written to {path}")

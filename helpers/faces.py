@@ -6,12 +6,8 @@ attributes asked for. On purpose some labels are wrong, as many positives as neg
 """
 
 import json
-import multiprocessing
-import os
 import shutil
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +17,11 @@ from tqdm import tqdm
 from helpers.config import ATTRIBUTE_FILE, ATTRIBUTES, IDENTITY_FILE, IMAGE_FOLDER, PARTITION_FILE
 from helpers.drawing import Person, Photo, draw_face, draw_person, draw_photo
 from helpers.errors import StudyError
+from helpers.official import CELEBA_ATTRIBUTES
+from helpers.workers import cores, in_order
 
 VERSION = 2  # of the drawing: raised whenever the same seed gives other files
 MARKER = "drawn.json"  # written last: a folder that has it is whole, and ours
-CELEBA_ATTRIBUTES = (
-    "5_o_Clock_Shadow", "Arched_Eyebrows", "Attractive", "Bags_Under_Eyes", "Bald", "Bangs", "Big_Lips",
-    "Big_Nose", "Black_Hair", "Blond_Hair", "Blurry", "Brown_Hair", "Bushy_Eyebrows", "Chubby", "Double_Chin",
-    "Eyeglasses", "Goatee", "Gray_Hair", "Heavy_Makeup", "High_Cheekbones", "Male", "Mouth_Slightly_Open",
-    "Mustache", "Narrow_Eyes", "No_Beard", "Oval_Face", "Pale_Skin", "Pointy_Nose", "Receding_Hairline",
-    "Rosy_Cheeks", "Sideburns", "Smiling", "Straight_Hair", "Wavy_Hair", "Wearing_Earrings", "Wearing_Hat",
-    "Wearing_Lipstick", "Wearing_Necklace", "Wearing_Necktie", "Young",
-)  # fmt: skip
 # The positive rates of CelebA's official train split.
 RATES = {"Smiling": 0.4797, "Wearing_Hat": 0.0494, "Male": 0.4194, "Young": 0.7789, "Eyeglasses": 0.0646}
 YOUNG_MEN = 0.65  # the share of the young among men: fewer than among women
@@ -198,33 +188,13 @@ def _draw_all(folder: Path, plan: pd.DataFrame, seed: int, progress: bool) -> pd
     columns = ["identity", "Male", "Young", "Smiling", "Wearing_Hat", "Eyeglasses"]
     rows = list(enumerate(plan[columns].itertuples(index=False, name=None), start=1))
     tasks = [(folder, seed, rows[first : first + CHUNK]) for first in range(0, len(rows), CHUNK)]
+    workers = min(cores(), len(tasks), 8) if len(rows) >= IN_PROCESS else 1
+    drawn = []
     with tqdm(total=len(rows), desc="Drawing faces", unit="face", disable=not progress) as bar:
-        drawn = _in_workers(tasks, bar) if len(rows) >= IN_PROCESS else _in_turn(tasks, bar)
-    return pd.DataFrame([row for chunk in drawn for row in chunk])
-
-
-def _in_turn(tasks: list, bar: tqdm) -> list:
-    drawn = []
-    for task in tasks:
-        drawn.append(_draw_chunk(task))
-        bar.update(len(drawn[-1]))
-    return drawn
-
-
-def _in_workers(tasks: list, bar: tqdm) -> list:
-    """Draw on several cores; where no worker can be started, in this process."""
-    workers = min(os.cpu_count() or 1, len(tasks), 8)
-    # Spawned on every system: a fork of a process in which torch or Jupyter has threads may hang.
-    context = multiprocessing.get_context("spawn")
-    drawn = []
-    try:
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            for chunk in pool.map(_draw_chunk, tasks):
-                drawn.append(chunk)
-                bar.update(len(chunk))
-    except (BrokenProcessPool, OSError):
-        drawn += _in_turn(tasks[len(drawn) :], bar)
-    return drawn
+        for chunk in in_order(_draw_chunk, tasks, workers):
+            drawn += chunk
+            bar.update(len(chunk))
+    return pd.DataFrame(drawn)
 
 
 def _draw_chunk(task: tuple) -> list[dict[str, bool]]:

@@ -8,9 +8,9 @@ import torch
 
 from helpers import metrics
 from helpers.batches import Split
-from helpers.cache import decode
 from helpers.checkpoints import Checkpoint
 from helpers.config import ATTRIBUTES
+from helpers.decoding import decode
 from helpers.errors import StudyError
 from helpers.training import predict_logits
 

@@ -4,9 +4,9 @@ import math
 import re
 from itertools import pairwise
 
-from helpers.celeba import OFFICIAL_SIZES
 from helpers.config import ATTRIBUTES
 from helpers.notebooks import notebook_parameters
+from helpers.official import OFFICIAL_SIZES
 
 FACTORS = ("lr", "weight_decay", "channels_block3", "dropout")
 METRICS = ("mean_accuracy", "exact_match", "micro_f1", "macro_f1")

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from helpers.batches import denormalise
-from helpers.cache import decode
 from helpers.config import ROOT
+from helpers.decoding import decode
 from helpers.models import CourseCNN, count_parameters
 
 sys.path.insert(0, str(ROOT / "benchmarks"))

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from helpers.celeba import find_root, open_dataset, read_annotations
+from helpers.celeba import find_layout, open_dataset
 from helpers.config import ATTRIBUTES, DATA
 from helpers.errors import StudyError
 
@@ -38,11 +38,11 @@ def test_a_folder_and_a_zip_read_alike(copy):
 def test_torchvisions_celeba_level_is_found(copy, tmp_path):
     outer = tmp_path / "outer"
     shutil.move(copy, outer / "celeba")
-    assert find_root(str(outer)) == outer / "celeba"
+    assert find_layout(str(outer)).root == outer / "celeba"
 
 
 def test_attributes_become_0_and_1_as_the_rows_say(copy):
-    table = read_annotations(copy)
+    table = open_dataset(str(copy)).annotations
     names, row = (copy / ATTR).read_text().splitlines()[1:3]
     expected = {name: int(value == "1") for name, value in zip(names.split(), row.split()[1:], strict=True)}
     assert table.iloc[0][list(ATTRIBUTES)].to_dict() == {name: expected[name] for name in ATTRIBUTES}
@@ -51,7 +51,7 @@ def test_attributes_become_0_and_1_as_the_rows_say(copy):
 
 def test_splits_are_the_partition_files(copy):
     rows = dict(line.split() for line in (copy / PART).read_text().splitlines())
-    table = read_annotations(copy)
+    table = open_dataset(str(copy)).annotations
     assert {name: ("train", "valid", "test")[int(code)] for name, code in rows.items()} == table["split"].to_dict()
 
 
@@ -101,11 +101,11 @@ def test_a_changed_image_changes_the_fingerprint(copy):
     assert open_dataset(str(copy)).fingerprint != before
 
 
-@pytest.mark.parametrize("way", ["data_root=drawn", "--data-root", "torchvision"])
-def test_without_data_the_three_ways_to_get_some_are_named(way, monkeypatch, tmp_path):
+@pytest.mark.parametrize("way", ["data_root=drawn", "--data-root", "data fetch"])
+def test_without_data_the_ways_to_get_some_are_named(way, monkeypatch, tmp_path):
     monkeypatch.setattr("helpers.celeba.DATA", tmp_path / "data")
     with pytest.raises(StudyError, match="No dataset") as caught:
-        find_root("")
+        find_layout("")
     assert way in str(caught.value)
 
 
@@ -117,7 +117,7 @@ def test_missing_data_never_falls_back_to_drawn_faces(drawn):
 
 def test_the_environment_names_the_data_root(copy, monkeypatch):
     monkeypatch.setenv("CELEBA_ROOT", str(copy))
-    assert find_root("") == copy
+    assert find_layout("").root == copy
 
 
 def absent(root):
@@ -191,7 +191,7 @@ def another_file(root):
 FAULTS = {
     absent: "does not exist",
     emptied: "is empty",
-    without_attributes: "has no annotations",
+    without_attributes: "images only: no attribute columns",
     without_partition: "list_eval_partition.txt is missing",
     without_images: "annotations but no images",
     html_attributes: "list_attr_celeba.txt is a web page",
@@ -202,7 +202,7 @@ FAULTS = {
     partition_disagrees: "disagree on 4 images",
     identity_disagrees: "disagree on 1 images",
     foreign_split: "must be 0, 1 or 2",
-    foreign_label: "must be -1 or 1",
+    foreign_label: "must be -1 or 1, or every one 0 or 1",
     words_for_numbers: "cannot be read as CelebA's file",
     another_file: "not CelebA's attribute file",
 }

@@ -14,7 +14,8 @@ LOCK = [line for line in (ROOT / "requirements.txt").read_text(encoding="utf-8")
 
 
 def asked_for() -> list[Requirement]:
-    return [Requirement(line) for line in PYPROJECT["dependencies"] + PYPROJECT["optional-dependencies"]["dev"]]
+    extras = PYPROJECT["optional-dependencies"]
+    return [Requirement(line) for line in PYPROJECT["dependencies"] + extras["dev"] + extras["fetch"]]
 
 
 def test_the_conda_environment_installs_the_project_and_lists_nothing_else():

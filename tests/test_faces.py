@@ -119,16 +119,6 @@ def test_workers_draw_the_same_bytes_as_one_process(drawn, tmp_path, monkeypatch
     assert _contents(tmp_path / "parallel") == _contents(drawn)
 
 
-def test_faces_are_drawn_here_where_no_worker_can_start(drawn, tmp_path, monkeypatch):
-    def refuse(*args, **kwargs):
-        raise OSError("no more processes")
-
-    monkeypatch.setattr(faces, "IN_PROCESS", 1)
-    monkeypatch.setattr(faces, "ProcessPoolExecutor", refuse)
-    faces.draw_dataset(tmp_path / "alone", COUNT, seed=3, progress=False)
-    assert _contents(tmp_path / "alone") == _contents(drawn)
-
-
 def test_eyes_are_where_celeba_aligns_them():
     eyes = []
     for number in range(400):

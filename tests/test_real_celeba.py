@@ -9,20 +9,18 @@ from conftest import REAL
 
 from helpers import cache
 from helpers.batches import load_split
-from helpers.celeba import OFFICIAL_SIZES, Dataset, open_dataset, read_annotations
+from helpers.celeba import Dataset, find_layout, open_dataset
 from helpers.config import ATTRIBUTES
-from helpers.doctor import OFFICIAL_POSITIVES
 from helpers.errors import StudyError
 from helpers.metrics import decision_scores, entropy
+from helpers.official import OFFICIAL_POSITIVES, OFFICIAL_SIZES
 
 pytestmark = pytest.mark.skipif(not os.path.isdir(REAL), reason="$CELEBA_ROOT names no folder")
 
 
 @pytest.fixture(scope="module")
 def annotations():
-    from pathlib import Path
-
-    return read_annotations(Path(REAL))
+    return find_layout(REAL).read()[0]
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ import pytest
 
 from helpers import report as report_module
 from helpers import wording
-from helpers.celeba import OFFICIAL_SIZES
 from helpers.config import ATTRIBUTES, Config
 from helpers.errors import StudyError
 from helpers.notebooks import ORDER, notebook_parameters
+from helpers.official import OFFICIAL_SIZES
 from helpers.report import SECTIONS, TEMPLATES, load_report, render, report_title
 
 LANGUAGES = ("fr", "en")

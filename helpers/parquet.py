@@ -1,0 +1,135 @@
+"""Hugging Face's parquet files of CelebA: labels read by column, images by row group."""
+
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import pandas as pd
+
+from helpers.annotations import from_columns
+from helpers.errors import StudyError
+from helpers.official import CELEBA_ATTRIBUTES
+
+IMAGE = "image"  # the column of the images, in every copy seen
+SPLIT_OF = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "test": "test"}
+
+
+class ImageParquet:
+    """Images inside parquet files. `places` has file, row group and row of each."""
+
+    def __init__(self, path: Path, places: dict[str, tuple[Path, int, int]]):
+        self.path, self._places = path, places
+
+    @cached_property
+    def stamps(self) -> dict[str, str]:
+        """Name -> size and time of its file, and its row: a parquet file has no stamps of its own for a row."""
+        stats = {file: file.stat() for file in {file for file, _, _ in self._places.values()}}
+        return {
+            name: f"{stats[file].st_size} {stats[file].st_mtime_ns} {group} {row}"
+            for name, (file, group, row) in self._places.items()
+        }
+
+    def read(self, name: str) -> bytes:
+        file, group, row = self._places[name]
+        data = _row_group(file, group)[row].as_py()
+        data = data["bytes"] if isinstance(data, dict) else data
+        if not isinstance(data, bytes):
+            raise StudyError(f"{self.where(name)} holds no image; download the file again.")
+        return data
+
+    def where(self, name: str) -> str:
+        file, group, row = self._places[name]
+        return f"{file}, row group {group}, row {row} ({name})"
+
+    def part(self, names: list[str]) -> "ImageParquet":
+        return ImageParquet(self.path, {name: self._places[name] for name in names})
+
+
+def read_parquet(files: list[Path]) -> tuple[pd.DataFrame, ImageParquet]:
+    """Return the annotations and the images of parquet files that are named after their splits.
+
+    An image is named as its file says, else by its split and its number there. Raises StudyError for files
+    without attributes, of unknown splits or in two configurations.
+    """
+    folders = {file.parent for file in files}
+    if len(folders) > 1 and len({(_split(file), file.name) for file in files}) < len(files):
+        raise StudyError(
+            f"{' and '.join(sorted(map(str, folders)))} hold parquet files of the same names: configurations of "
+            "one dataset, I suppose. Name the folder of the one you want."
+        )
+    files = sorted(files, key=lambda file: (list(SPLIT_OF).index(_split(file)), file.name))
+    tables, places = [], []
+    for file in files:
+        table, groups = _read_labels(file)
+        tables.append(table.assign(split=SPLIT_OF[_split(file)]))
+        places += [(file, group, row) for group, rows in enumerate(groups) for row in range(rows)]
+    table = pd.concat(tables, ignore_index=True)
+    table.index = _names(table)
+    root = files[0].parent
+    return from_columns(table, root), ImageParquet(root, dict(zip(table.index, places, strict=True)))
+
+
+def has_attributes(file: Path) -> bool:
+    """Say whether a parquet file has attribute columns beside its images."""
+    return bool(set(CELEBA_ATTRIBUTES) & set(_open(file).schema_arrow.names))
+
+
+def _split(file: Path) -> str:
+    """Return the split in a file's name (train-00000-of-00019.parquet), or in its folder's."""
+    for name in (file.stem, file.parent.name):
+        word = name.lower().replace("_", "-").split("-")[0]
+        if word in SPLIT_OF:
+            return word
+    raise StudyError(f"{file} is named after no split: train, valid (or validation) and test are known.")
+
+
+def _read_labels(file: Path) -> tuple[pd.DataFrame, list[int]]:
+    """Return a file's attributes, `celeb_id` and image paths where there are some, and its row groups' sizes."""
+    parquet = _open(file)
+    names = parquet.schema_arrow.names
+    if IMAGE not in names:
+        raise StudyError(f"{file} has no column {IMAGE}, but {', '.join(names[:5])}, …; it is of another dataset.")
+    wanted = [name for name in (*CELEBA_ATTRIBUTES, "celeb_id") if name in names]
+    table = parquet.read(columns=wanted).to_pandas()
+    kind = parquet.schema_arrow.field(IMAGE).type
+    if hasattr(kind, "get_field_index") and kind.get_field_index("path") >= 0:
+        paths = parquet.read(columns=[f"{IMAGE}.path"]).column(IMAGE).combine_chunks().field("path")
+        table["path"] = paths.to_pylist()
+    metadata = parquet.metadata
+    return table, [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+
+
+def _names(table: pd.DataFrame) -> pd.Index:
+    if "path" in table and table["path"].notna().all():
+        names = pd.Index([Path(path).name for path in table["path"]], name="image")
+        if names.is_unique:
+            return names
+    numbers = table.groupby("split").cumcount()
+    return pd.Index(
+        [f"{split}-{number:06d}" for split, number in zip(table["split"], numbers, strict=True)], name="image"
+    )
+
+
+@lru_cache(maxsize=2)
+def _row_group(file: Path, group: int):
+    """Return the images of one row group, a few megabytes; the last ones read are kept, for they are read in order."""
+    import pyarrow
+
+    try:
+        return _open(file).read_row_group(group, columns=[IMAGE]).column(IMAGE).combine_chunks()
+    except (OSError, pyarrow.ArrowException) as error:
+        raise StudyError(f"{file}, row group {group}, cannot be read ({error}); download the file again.") from error
+
+
+def _open(file: Path):
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise StudyError(
+            'Reading parquet files takes pyarrow, which is not installed: pip install -e ".[fetch]", or pip '
+            "install pyarrow."
+        ) from error
+    try:
+        return parquet.ParquetFile(file)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise StudyError(f"{file} is not a readable parquet file ({error}); download it again.") from error
