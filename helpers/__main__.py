@@ -14,7 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A notebook study of five CelebA attributes with a small CNN.",
 )
-data = typer.Typer(no_args_is_help=True, help="Draw the built-in faces; check a CelebA folder; build its cache.")
+data = typer.Typer(no_args_is_help=True, help="Draw the built-in faces; fetch, check and prepare CelebA.")
 app.add_typer(data, name="data")
 
 DataRoot = Annotated[str, typer.Option(help='A CelebA folder, or "drawn". Empty: $CELEBA_ROOT, else data/.')]
@@ -127,6 +127,19 @@ def check(
     from helpers.doctor import check_data
 
     raise typer.Exit(check_data(data_root, json))
+
+
+@data.command()
+def fetch(
+    source: Annotated[
+        str, typer.Option("--from", help="torchvision, huggingface, kaggle or a URL; each in turn if not given.")
+    ] = "",
+    to: Annotated[Path | None, typer.Option(help="Where to put it; data/celeba when not given.")] = None,
+):
+    """Download CelebA, verify it and put it in place; a download that was cut off is continued."""
+    from helpers.fetch import fetch as fetch_celeba
+
+    typer.echo(f"CelebA is in {fetch_celeba(source, to)}")
 
 
 @data.command()

@@ -11,7 +11,7 @@ import pandas as pd
 
 from helpers.config import ATTRIBUTES, SPLITS
 from helpers.errors import StudyError
-from helpers.images import refuse_html
+from helpers.files import refuse_html
 from helpers.official import CELEBA_ATTRIBUTES
 
 IMAGE_NAME = r"\.(?:jpe?g|png)$"

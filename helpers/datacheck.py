@@ -8,7 +8,7 @@ from pathlib import Path
 from helpers import labels
 from helpers.celeba import Dataset
 from helpers.config import SPLITS
-from helpers.images import is_html
+from helpers.files import file_md5, is_html
 from helpers.layouts import Layout
 from helpers.official import IMAGE_SHAPE, OFFICIAL_COPIES, OFFICIAL_FILES, OFFICIAL_POSITIVES
 
@@ -43,7 +43,7 @@ def _compare(name: str, path: Path) -> str:
         return "no official checksum"
     official, size = OFFICIAL_FILES[name]
     if path.suffix == ".zip":
-        same = path.stat().st_size == size and _md5(path) == official
+        same = path.stat().st_size == size and file_md5(path) == official
         return "official" if same else "different"
     data = path.read_bytes()
     unix = data.replace(b"\r\n", b"\n")
@@ -52,11 +52,6 @@ def _compare(name: str, path: Path) -> str:
     # The official files end their lines with CR LF; git and unzip -a make LF of it.
     same = hashlib.md5(unix.replace(b"\n", b"\r\n")).hexdigest() == official
     return "official but for line endings" if same else "different"
-
-
-def _md5(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
 
 
 def examine(dataset: Dataset) -> dict:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from helpers.errors import StudyError
+from helpers.files import refuse_html
 
 
 class Images(Protocol):
@@ -121,19 +122,3 @@ def _read_directory(path: Path) -> dict[str, _Entry]:
         Path(i.filename).name: _Entry(i.filename, i.header_offset, i.compress_size, i.file_size, i.compress_type, i.CRC)
         for i in infos
     }
-
-
-def is_html(path: Path) -> bool:
-    """Say whether a file is a web page, whatever its name."""
-    with open(path, "rb") as file:
-        beginning = file.read(256).lstrip().lower()
-    return beginning.startswith((b"<!doctype html", b"<html"))
-
-
-def refuse_html(path: Path):
-    """Google Drive answers a crowded download by a quota page, which clients save as if it were the data."""
-    if is_html(path):
-        raise StudyError(
-            f"{path} is a web page saved under a data file's name (a download's quota or error page). "
-            "Delete it and download the file again."
-        )

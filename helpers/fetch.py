@@ -1,0 +1,151 @@
+"""CelebA from where it can be had: each source by its own client, verified, and put in place when whole."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock
+
+from helpers.celeba import open_dataset
+from helpers.config import DATA, IDENTITY_FILE
+from helpers.datacheck import examine
+from helpers.downloads import download, in_short
+from helpers.errors import StudyError
+from helpers.official import OFFICIAL_FILES
+
+KAGGLE, HUGGING_FACE = "jessicali9530/celeba-dataset", "flwrlabs/celeba"
+BY_HAND = (
+    "By hand: https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html has list_attr_celeba.txt, list_eval_partition.txt, "
+    "identity_CelebA.txt and img_align_celeba.zip; put them into one folder and name it by --data-root."
+)
+
+
+def fetch(source: str = "", to: Path | None = None) -> Path:
+    """Download CelebA into `to` (data/celeba if not given) and return it.
+
+    `source` is one of SOURCES or a URL: a folder on a web server with the official files, or a zip of a whole
+    copy. Without one all sources are tried in turn. What has arrived is kept beside `to` until all is there
+    and verified; the next call goes on with it. Raises StudyError with each source's reason.
+    """
+    to = to or DATA / "celeba"
+    if to.is_dir() and any(to.iterdir()):
+        raise StudyError(
+            f"{to} is not empty. Check it by `python -m helpers data check {to}`, or name another by --to."
+        )
+    if source and source not in SOURCES and "://" not in source:
+        raise StudyError(f"There is no source {source!r}; there are {', '.join(SOURCES)}, and any http(s):// address.")
+    reasons = []
+    for name in [source] if source else SOURCES:
+        print(f"Fetching CelebA from {name} into {to}")
+        try:
+            return _fetch_from(name, to)
+        except StudyError as error:
+            print(f"{name} failed: {error}")
+            reasons.append(f"{name}: {error}")
+    raise StudyError("CelebA could not be fetched.\n  " + "\n  ".join(reasons) + f"\n{BY_HAND}")
+
+
+def _fetch_from(source: str, to: Path) -> Path:
+    name = source if source in SOURCES else "url"
+    staging = to.parent / f".{to.name}-from-{name}"
+    try:
+        staging.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{staging}.lock"):
+            copy = SOURCES[source](staging) if source in SOURCES else _from_url(source, staging)
+            _verify(copy)
+            if to.is_dir():
+                to.rmdir()  # it is empty
+            os.replace(copy, to)
+            shutil.rmtree(staging, ignore_errors=True)
+    except OSError as error:
+        raise StudyError(f"{to} cannot be written ({error.strerror or error}).") from error
+    finally:
+        Path(f"{staging}.lock").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            staging.rmdir()  # where nothing has arrived
+    return to
+
+
+def _verify(copy: Path):
+    """Read a copy as a run would, and every image of it; StudyError where it is not usable."""
+    found = examine(open_dataset(str(copy)))
+    faults = [finding["what"] for finding in found["findings"] if finding["severity"] == "fault"]
+    if faults:
+        raise StudyError("what arrived is not usable: " + " ".join(faults))
+    for finding in found["findings"]:
+        print(f"{finding['severity']}: {finding['what']}")
+
+
+def _from_torchvision(staging: Path) -> Path:
+    """Download the authors' files from Google Drive, by the addresses and checksums that torchvision has."""
+    from torchvision.datasets import CelebA
+
+    files = {name: (drive_id, md5) for drive_id, md5, name in CelebA.file_list if name in OFFICIAL_FILES}
+    for name in sorted(files, key=lambda name: OFFICIAL_FILES[name][1]):  # the small ones tell early of a quota
+        drive_id, md5 = files[name]
+        download(staging / name, md5, drive_id=drive_id)
+    return staging
+
+
+def _from_kaggle(staging: Path) -> Path:
+    kagglehub = _client("kagglehub")
+    before = os.environ.get("KAGGLEHUB_CACHE")
+    os.environ["KAGGLEHUB_CACHE"] = str(staging)  # where kagglehub continues a download
+    try:
+        return Path(_told(kagglehub.dataset_download, KAGGLE))
+    finally:
+        os.environ.pop("KAGGLEHUB_CACHE")
+        if before is not None:
+            os.environ["KAGGLEHUB_CACHE"] = before
+
+
+def _from_hugging_face(staging: Path) -> Path:
+    hub = _client("huggingface_hub")
+    _told(hub.snapshot_download, HUGGING_FACE, repo_type="dataset", allow_patterns=["*.parquet"], local_dir=staging)
+    shutil.rmtree(staging / ".cache", ignore_errors=True)  # the client's notes on what was downloaded
+    return staging
+
+
+def _from_url(url: str, staging: Path) -> Path:
+    if url.lower().split("?")[0].endswith(".zip"):
+        return _unpack(download(staging / "copy.zip", url=url))
+    for name in sorted(OFFICIAL_FILES, key=lambda name: OFFICIAL_FILES[name][1]):
+        try:
+            download(staging / name, url=f"{url.rstrip('/')}/{name}")
+        except StudyError as error:
+            if name != IDENTITY_FILE:
+                raise
+            print(f"going on without identities: {error}")
+    return staging
+
+
+def _unpack(archive: Path) -> Path:
+    """Unpack a zip of a whole copy beside it; both are in the staging folder."""
+    folder = archive.with_suffix("")
+    shutil.rmtree(folder, ignore_errors=True)  # a call that was killed may have left half of it
+    try:
+        shutil.unpack_archive(archive, folder)
+    except (shutil.ReadError, ValueError) as error:
+        archive.unlink()
+        raise StudyError(f"the zip that arrived is not readable ({error}); it was deleted.") from error
+    return folder
+
+
+def _client(name: str):
+    try:
+        return __import__(name)
+    except ImportError as error:
+        raise StudyError(f'this source takes {name}, which is not installed: pip install -e ".[fetch]".') from error
+
+
+def _told(client: Callable, *arguments, **options):
+    """Call a client, whose exceptions are many; each is the reason why this source failed."""
+    try:
+        return client(*arguments, **options)
+    except Exception as error:
+        raise StudyError(f"{type(error).__name__}: {in_short(error)}") from error
+
+
+SOURCES = {"torchvision": _from_torchvision, "huggingface": _from_hugging_face, "kaggle": _from_kaggle}
