@@ -48,6 +48,7 @@ RULES = {
     "run_name": (str, _RUN_NAME),
     "data_root": (str, _FREE),
     "allow_missing": (bool, _FREE),
+    "drop_duplicates": (bool, _FREE),
     "device": (str, _one_of("auto", "cpu", "cuda")),
     "precision": (str, _one_of("auto", "fp32", "bf16")),
     "seed": (int, _between(0, 2**32 - 1)),
@@ -117,6 +118,7 @@ class Config:
     run_name: str = "study"
     data_root: str = ""  # a CelebA folder, or "drawn"; empty: $CELEBA_ROOT, else data/
     allow_missing: bool = False  # read a subset of the listed images
+    drop_duplicates: bool = False  # leave train images out that are byte-identical to one of valid or test
     device: str = "auto"  # cuda where there is one
     precision: str = "auto"  # fp32 on CPU, bf16 autocast on GPU
     seed: int = 42

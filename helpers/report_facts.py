@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from helpers.config import ATTRIBUTES
 from helpers.notebooks import notebook_parameters
-from helpers.official import OFFICIAL_SIZES
+from helpers.official import OFFICIAL_COPIES, OFFICIAL_SIZES
 
 FACTORS = ("lr", "weight_decay", "channels_block3", "dropout")
 METRICS = ("mean_accuracy", "exact_match", "micro_f1", "macro_f1")
@@ -27,6 +27,7 @@ def gather(results: dict[str, dict | None]) -> dict:
         "used": {name: used_parameters(name, result) for name, result in there.items()},
         "checks": [{"notebook": name} | check for name, result in there.items() for check in result["checks"]],
         "official": OFFICIAL_SIZES,
+        "official_copies": OFFICIAL_COPIES,
     }
     sections = {
         "labels": ("01_data", labels),
@@ -48,6 +49,9 @@ def _data(described: list[dict]) -> dict:
     return described[0] | {
         "drawn": any(data["drawn"] for data in described),
         "whole_celeba": all(data["whole_celeba"] for data in described),
+        "left_out": described[0].get("left_out", 0),
+        # Runs from before this was recorded: the splits are known to be official where all of CelebA is there.
+        "official_splits": all(data.get("official_splits", data["whole_celeba"]) for data in described),
     }
 
 

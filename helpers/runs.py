@@ -133,7 +133,10 @@ class Run:
             "images": len(self.dataset.annotations),
             "listed": self.dataset.listed,
             "split_sizes": self.dataset.split_sizes,
+            "layout": self.dataset.layout.name,
+            "official_splits": self.dataset.has_official_splits,
             "whole_celeba": self.dataset.is_whole_celeba,
+            "left_out": self.dataset.left_out,
             "fingerprint": self.dataset.fingerprint,
         }
 

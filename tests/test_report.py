@@ -72,6 +72,8 @@ SPECIFIC = {
         "correlation": {a: by_attribute(0.1, 0.2, 0.3, -0.4, 0.1) for a in ATTRIBUTES},
         "identities": {"train": 8000, "valid": 900, "test": 1000},
         "identities_shared": 0,
+        "copies": {"extra": 131, "train/valid": 24, "train/test": 11, "valid/test": 2},
+        "label_consistency": {"Male": {"people": 10_133, "divided": 147, "minority": 163}},
         "largest_shift": {"attribute": "Young", "split": "test", "points": -2.14},
         "labels_per_image": 1.77,
         "no_label": 0.031,
@@ -163,7 +165,10 @@ def full_study() -> dict[str, dict]:
                 "images": sum(OFFICIAL_SIZES.values()),
                 "listed": sum(OFFICIAL_SIZES.values()),
                 "split_sizes": OFFICIAL_SIZES,
+                "layout": "torchvision's",
+                "official_splits": True,
                 "whole_celeba": True,
+                "left_out": 0,
                 "fingerprint": "0123456789abcdef",
             },
             "environment": {"python": "3.11.7", "torch": "2.9", "numpy": "2.1", "platform": "Linux"}
@@ -336,6 +341,29 @@ def test_the_course_s_own_figures_are_told_apart(study):
     assert "0,1486" in text and "tout CelebA" in text and "ne se comparent pas" in text
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_splits_that_are_not_the_official_ones_are_never_called_official(study, language):
+    named = {"fr": ("ce sont les jeux officiels", "dont rien ne dit qu’ils sont les officiels", "Une partie de CelebA")}
+    named["en"] = ("these are the official splits", "not known to be the official ones", "Part of CelebA")
+    official, other, part = named[language]
+    assert official in study.text("data", language=language)
+    study.everywhere(whole_celeba=False, official_splits=False)
+    for section in ("data", "general"):
+        text = study.text(section, language=language)
+        assert official not in text and other in text
+    limits = study.text("limits", language=language)
+    assert part not in limits and {"fr": "D’autres jeux que", "en": "Other splits than"}[language] in limits
+
+
+def test_a_run_from_before_the_data_were_looked_at_still_has_a_report(study):
+    for key in ("copies", "label_consistency"):
+        del study.results["01_data"][key]
+    for result in study.results.values():
+        for key in ("official_splits", "left_out", "layout"):
+            del result["data"][key]
+    assert "identiques" not in study.text("data") and "ce sont les jeux officiels" in study.text("data")
+
+
 # What is missing
 
 
@@ -481,6 +509,8 @@ def test_notebooks_that_read_different_images_are_pointed_out(study):
         ("grid", "05_grid", "best.dropout", 0.4, "à l’intérieur de la grille", "0,4, est la plus grande"),
         ("grid", "05_grid", "cells.1.val_f1", 0.99, "C’est aussi celle", "d’une autre cellule"),
         ("data", "01_data", "identities_shared", 3, "Aucune n’apparaît", "3 apparaissent dans deux jeux"),
+        ("data", "01_data", "copies.extra", 132, "comme on le sait de CelebA", "132 images sont identiques"),
+        ("data", "01_data", "data.left_out", 35, "Rien n’a été écarté pour autant.", "images de train sont laissées"),
         ("data", "01_data", "identities", None, "personnes dans train", "pas de fichier d’identités"),
         ("data", "01_data", "largest_shift.points", -0.1, "l’explique mal", "Le hasard du tirage suffit"),
         ("model", "02_baselines", "parameters_count", 12, "compte exact du cours", "pas le compte du cours"),
