@@ -38,11 +38,11 @@ def check_files(layout: Layout) -> Iterator[dict]:
                 "name": name,
                 "path": place,
                 "size": path.stat().st_size,
-                "md5": "drawn" if drawn else _compare(name, path),
+                "md5": "drawn" if drawn else compare(name, path),
             }
 
 
-def _compare(name: str, path: Path) -> str:
+def compare(name: str, path: Path) -> str:
     """Say how a file compares with the official one of its name, by md5."""
     if is_html(path):
         return "a web page"

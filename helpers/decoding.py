@@ -1,9 +1,10 @@
 """The bytes of an image file -> uint8 (3, 64, 64)."""
 
+import contextlib
 import io
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from helpers.config import IMAGE_SIZE
 from helpers.errors import StudyError
@@ -51,6 +52,18 @@ def _decode_jpeg(data: bytes) -> Image.Image | None:
         return None  # broken, or of a kind for Pillow
 
 
+@contextlib.contextmanager
+def whole_files_only():
+    """Have Pillow refuse truncated files, also where another library (WeasyPrint does) has told it not to."""
+    before = ImageFile.LOAD_TRUNCATED_IMAGES
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+@whole_files_only()
 def _decode_with_pillow(data: bytes, where: str) -> Image.Image:
     """Decode whatever Pillow can; transparent pixels are seen on white, photos turned upright."""
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from helpers.decoding import whole_files_only
 from helpers.errors import StudyError
 from helpers.images import Images
 from helpers.progress import bar
@@ -41,6 +42,7 @@ def look_at_part(part: tuple[Images, list[str]]) -> np.ndarray:
     return np.array([_look_at(images, name) for name in names], FACTS)
 
 
+@whole_files_only()
 def _look_at(images: Images, name: str) -> tuple:
     try:
         data = images.read(name)

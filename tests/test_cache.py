@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFile
 
 from helpers import cache, decoding
 from helpers.celeba import open_dataset
@@ -157,12 +157,14 @@ def test_a_zip_whose_image_was_damaged_is_told(copy):
 @pytest.mark.parametrize(
     "spoil", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"<html>" + data]
 )
-def test_a_broken_image_is_named(copy, spoil):
+@pytest.mark.parametrize("lenient", [False, True])
+def test_a_broken_image_is_named_also_where_pillow_was_told_to_accept_it(copy, spoil, lenient, monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", lenient)
     path = sorted((copy / "img_align_celeba").iterdir())[17]
     path.write_bytes(spoil(path.read_bytes()))
     with pytest.raises(StudyError, match=path.name):
         cache.prepare(open_dataset(str(copy)), progress=False)
-    assert not list((copy / "cache").glob("**/*.npy"))
+    assert not list((copy / "cache").glob("**/*.npy")) and lenient == ImageFile.LOAD_TRUNCATED_IMAGES
 
 
 def test_a_cache_folder_that_cannot_be_written_is_told(copy, monkeypatch, tmp_path):

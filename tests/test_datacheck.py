@@ -5,7 +5,7 @@ import json
 
 import copies
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 from typer.testing import CliRunner
 
 from helpers import datacheck, doctor
@@ -109,6 +109,12 @@ def test_each_fault_has_its_status_and_is_told_with_what_to_do(fault, copy):
     assert after == status == found["status"]
     (finding,) = [finding for finding in found["findings"] if text in finding["what"]]
     assert finding["do"] and finding["do"] in said and finding["what"] in said
+
+
+def test_a_truncated_image_is_found_also_where_pillow_was_told_to_accept_it(copy, monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    cut_short(copy)
+    assert check(copy)[0] == 2
 
 
 def test_splits_that_are_not_official_are_remarked_and_never_called_official(copy):

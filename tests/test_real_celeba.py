@@ -1,19 +1,22 @@
 """The official files, where $CELEBA_ROOT names a folder with them (a tenth of the images is enough)."""
 
+import dataclasses
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from conftest import REAL
 
-from helpers import cache
 from helpers.batches import load_split
 from helpers.celeba import Dataset, find_layout, open_dataset
-from helpers.config import ATTRIBUTES
+from helpers.config import ATTRIBUTES, IDENTITY_FILE, PARTITION_FILE
+from helpers.datacheck import check_files, compare
 from helpers.errors import StudyError
+from helpers.files import file_md5
 from helpers.metrics import decision_scores, entropy
-from helpers.official import OFFICIAL_POSITIVES, OFFICIAL_SIZES
+from helpers.official import OFFICIAL_POSITIVES, OFFICIAL_SIZES, official_splits
 
 pytestmark = pytest.mark.skipif(not os.path.isdir(REAL), reason="$CELEBA_ROOT names no folder")
 
@@ -59,13 +62,32 @@ def test_a_subset_has_to_be_asked_for(real):
     assert not real.is_whole_celeba
 
 
-def test_real_images_are_cached_as_torchvision_resizes_them(real):
-    from test_cache import plain_way
+def test_real_images_are_decoded_within_a_level_of_the_plain_way_on_average_and_two_at_worst(real):
+    from test_decoding import differences
 
-    images = cache.load_images(real, progress=False)
-    for row in range(0, len(images), len(images) // 20):
-        expected = plain_way(real.images.read(real.annotations.index[row]))
-        assert np.abs(images[row] - expected).mean() <= 1
+    found = differences(real, every=20)
+    assert found.mean() <= 1 and found.max() <= 2
+
+
+def test_the_official_annotations_are_known_for_what_they_are(annotations):
+    files = {file["name"]: file["md5"] for file in check_files(find_layout(REAL))}
+    assert set(list(files.values())[:3]) == {"official"}
+    assert (official_splits(annotations.index).astype(str) == annotations["split"].astype(str)).all()
+
+
+def test_the_splits_of_a_subset_of_the_official_images_are_official_and_a_resplit_is_not(real):
+    assert real.has_official_splits
+    split = real.annotations["split"].copy()
+    split.iloc[0] = "test"
+    assert not dataclasses.replace(real, annotations=real.annotations.assign(split=split)).has_official_splits
+
+
+def test_the_official_files_with_unix_line_endings_have_the_md5_of_the_copies_in_git(tmp_path):
+    known = {PARTITION_FILE: "be94fe8e502ac478aba4274aa7d31b9e", IDENTITY_FILE: "720a004a325e1f0411bb14797efbfca8"}
+    for name, md5 in known.items():
+        path = tmp_path / name
+        path.write_bytes((Path(REAL) / name).read_bytes().replace(b"\r\n", b"\n"))
+        assert file_md5(path) == md5 and compare(name, path) == "official but for line endings"
 
 
 def test_the_network_learns_real_faces_better_than_the_majority_answer(real):
