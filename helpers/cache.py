@@ -2,7 +2,6 @@
 
 import io
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +10,12 @@ from tqdm.auto import tqdm
 
 from helpers.celeba import Dataset, fingerprint
 from helpers.config import IMAGE_SIZE
-from helpers.decoding import VERSION, decode_part
+from helpers.decoding import VERSION, decode_into
 from helpers.errors import StudyError
 from helpers.workers import in_order, workers_for
 
-PART = 128  # images a task: enough to hide the hand-over, and no more is lost when a build is killed
+PART = 128  # images a task: enough to hide the hand-over
+CHUNK = 32 * PART  # images that are saved together; no more are lost when a build is killed
 SHAPE = (3, IMAGE_SIZE, IMAGE_SIZE)
 IMAGE_BYTES = 3 * IMAGE_SIZE * IMAGE_SIZE
 
@@ -58,22 +58,40 @@ def cache_path(dataset: Dataset) -> Path:
 
 
 def _build(dataset: Dataset, path: Path, progress: bool, workers: int):
-    names = list(dataset.annotations.index)
-    partial = path.with_suffix(".partial")
+    names, header = list(dataset.annotations.index), _header(len(dataset.annotations))
+    partial, journal = path.with_suffix(".partial"), path.with_suffix(".done")
+    done = _images_done(journal)
+    if not done or not partial.exists() or partial.stat().st_size < len(header) + done * IMAGE_BYTES:
+        done = 0
+        partial.write_bytes(header)
+        journal.write_text("")
+    parts = [(start, names[start : start + PART]) for start in range(done, len(names), PART)]
+    tasks = ((partial, len(header) + start * IMAGE_BYTES, dataset.images.part(part), part) for start, part in parts)
     # Plain writes, not a memory map: a full disk is then an error and not a signal that kills the kernel.
-    with open(partial, "ab") as file:
-        done = _images_written(partial, len(names))
-        file.truncate(0 if done == 0 else _length(done, len(names)))
-        if done == 0:
-            file.write(_header(len(names)))
-        for images in _decode_all(dataset, names, done, progress, workers):
-            file.write(images.tobytes())
-            file.flush()  # what is written counts as done when this process is killed
-        os.fsync(file.fileno())
+    with open(partial, "r+b") as data, open(journal, "a") as log, _bar(len(names), done, progress) as bar:
+        for count in in_order(decode_into, tasks, workers):
+            bar.update(count)
+            done += count
+            if done == len(names) or done % CHUNK == 0:
+                os.fsync(data.fileno())  # first the images, then that they are there: this holds in a power cut, too
+                log.write(f"{done}\n")
+                log.flush()
     if fingerprint(dataset.images.part(names), dataset.annotations.index) != dataset.fingerprint:
         partial.unlink()
         raise StudyError(f"The images in {dataset.images.path} changed while they were read. Prepare them again.")
     os.replace(partial, path)
+    journal.unlink()
+
+
+def _bar(total: int, done: int, progress: bool) -> tqdm:
+    """Return a bar that shows images/s and the time left, counted from what was done before."""
+    return tqdm(total=total, initial=done, desc="64x64 cache", unit="img", disable=not progress, mininterval=1)
+
+
+def _images_done(journal: Path) -> int:
+    """Return how many images a build that was stopped has saved: the last whole line of its journal."""
+    lines = journal.read_text().split("\n")[:-1] if journal.exists() else []
+    return int(lines[-1]) if lines else 0
 
 
 def _header(count: int) -> bytes:
@@ -82,29 +100,3 @@ def _header(count: int) -> bytes:
     header = {"descr": "|u1", "fortran_order": False, "shape": (count, *SHAPE)}
     np.lib.format.write_array_header_1_0(buffer, header)
     return buffer.getvalue()
-
-
-def _length(images: int, count: int) -> int:
-    return len(_header(count)) + images * IMAGE_BYTES
-
-
-def _images_written(partial: Path, count: int) -> int:
-    """Return how many whole parts a build that was stopped has written, in images.
-
-    The last of them is decoded again: nothing tells whether all of its bytes arrived.
-    """
-    images = (partial.stat().st_size - len(_header(count))) // IMAGE_BYTES
-    return max(0, (images - 1) // PART * PART)
-
-
-def _decode_all(dataset: Dataset, names: list[str], done: int, progress: bool, workers: int) -> Iterator[np.ndarray]:
-    """Yield the images after the first `done` in parts, in order."""
-    parts = [names[start : start + PART] for start in range(done, len(names), PART)]
-    tasks = ((dataset.images.part(part), part) for part in parts)
-    bar = tqdm(
-        total=len(names), initial=done, desc="64x64 cache", unit="img", disable=not progress, mininterval=1, smoothing=0
-    )
-    with bar:
-        for images in in_order(decode_part, tasks, workers):
-            yield images
-            bar.update(len(images))

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
@@ -15,10 +16,17 @@ VERSION = 2  # raised whenever the same file gives other pixels
 # (A worker imports this module; torch and pandas would cost it seconds and hundreds of megabytes.)
 
 
-def decode_part(part: tuple[Images, list[str]]) -> np.ndarray:
-    """Decode some images: uint8 (N, 3, 64, 64)."""
-    images, names = part
-    return np.stack([decode(images.read(name), images.where(name)) for name in names])
+def decode_into(task: tuple[Path, int, Images, list[str]]) -> int:
+    """Decode some images and write them one after the other into a file from an offset on; return their number.
+
+    The workers write themselves: passing gigabytes to one process that writes would keep it, and them, waiting.
+    """
+    file, offset, images, names = task
+    pixels = np.stack([decode(images.read(name), images.where(name)) for name in names])
+    with open(file, "r+b") as opened:
+        opened.seek(offset)
+        opened.write(pixels.tobytes())
+    return len(names)
 
 
 def decode(data: bytes, where: str) -> np.ndarray:

@@ -11,7 +11,7 @@ import tempfile
 import copies
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
@@ -58,68 +58,102 @@ def test_a_changed_source_gets_a_cache_of_its_own(copy):
     assert cache.cache_path(open_dataset(str(copy))) != first
 
 
-def stop_after(parts, monkeypatch):
-    """Make a build stop once it has decoded so many parts."""
+@pytest.fixture
+def small_chunks(monkeypatch):
+    """Parts of 20 images, saved two at a time; returns the names that are decoded."""
+    decoded = []
+    monkeypatch.setattr(cache, "PART", 20)
+    monkeypatch.setattr(cache, "CHUNK", 40)
+    monkeypatch.setattr(cache, "decode_into", lambda task: decoded.extend(task[3]) or decoding.decode_into(task))
+    return decoded
+
+
+def stop_at(number, monkeypatch):
+    """Make a build stop at its part with this number."""
     calls = iter(range(10**6))
 
-    def decode_part(part):
-        if next(calls) == parts:
+    def decode_into(task):
+        if next(calls) == number:
             raise KeyboardInterrupt
-        return decoding.decode_part(part)
+        return decoding.decode_into(task)
 
-    monkeypatch.setattr(cache, "decode_part", decode_part)
+    monkeypatch.setattr(cache, "decode_into", decode_into)
 
 
-def test_a_build_that_is_stopped_leaves_no_cache(copy, monkeypatch):
-    stop_after(1, monkeypatch)
+def test_a_build_that_is_stopped_leaves_no_cache(copy, small_chunks, monkeypatch):
+    stop_at(7, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         cache.prepare(open_dataset(str(copy)), progress=False)
-    assert not list((copy / "cache").glob("**/*.npy"))
+    assert not list((copy / "cache").glob("**/images*.npy"))
 
 
-@given(cut=st.integers(0, 300 * cache.IMAGE_BYTES + 128))
-@settings(max_examples=15, deadline=None)
-def test_a_build_goes_on_from_any_byte_where_it_was_stopped(cut, dataset):
+def test_a_build_goes_on_where_it_was_stopped_and_no_more_than_a_chunk_is_lost(copy, dataset, small_chunks):
+    with pytest.MonkeyPatch.context() as patch:
+        stop_at(7, patch)
+        with pytest.raises(KeyboardInterrupt):
+            cache.prepare(open_dataset(str(copy)), progress=False)
+    again = open_dataset(str(copy))
+    assert (cache.load_images(again, progress=False) == cache.load_images(dataset, progress=False)).all()
+    assert small_chunks == list(again.annotations.index[120:])  # 140 were decoded, 120 of them saved
+    assert not list((copy / "cache").glob("*.partial")) + list((copy / "cache").glob("*.done"))
+
+
+@given(saved=st.integers(0, 7), cut=st.integers(0, 5), rubbish=st.binary(max_size=200))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_only_what_the_journal_says_is_taken_for_done(saved, cut, rubbish, dataset, small_chunks):
+    """Whatever the file holds behind the images that were saved, and wherever the journal was cut off."""
     whole = cache.prepare(dataset, progress=False).read_bytes()
-    decoded = []
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+    small_chunks.clear()
+    journal = "".join(f"{40 * (i + 1)}\n" for i in range(saved))
+    journal = journal[: len(journal) - cut] if cut else journal
+    done = int(journal.split("\n")[-2]) if "\n" in journal else 0
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("CELEBA_CACHE", folder)
-        patch.setattr(cache, "PART", 32)
-        patch.setattr(cache, "decode_part", lambda part: decoded.extend(part[1]) or decoding.decode_part(part))
         again = dataclasses.replace(dataset)  # without the folder it remembers
-        cache.cache_path(again).with_suffix(".partial").write_bytes(whole[:cut])
+        path = cache.cache_path(again)
+        kept = len(whole) - (300 - done) * cache.IMAGE_BYTES
+        path.with_suffix(".partial").write_bytes(whole[:kept] + rubbish)
+        path.with_suffix(".done").write_text(journal)
         assert cache.prepare(again, progress=False).read_bytes() == whole
-    assert len(decoded) <= 300 - cut // cache.IMAGE_BYTES + 1 + 2 * 32  # no more than what was missing and two parts
+    assert len(small_chunks) == 300 - done
 
 
-def test_a_build_that_is_killed_goes_on_and_ends_as_one_that_was_not(copy, dataset, monkeypatch):
-    """A real process, killed by a signal that it cannot catch, with its workers."""
-    code = (
+@pytest.mark.parametrize("length", [None, 0, 1000])
+def test_a_journal_without_its_images_is_not_believed(copy, dataset, small_chunks, length):
+    again = open_dataset(str(copy))
+    path = cache.cache_path(again)
+    path.parent.mkdir()
+    path.with_suffix(".done").write_text("40\n80\n")
+    if length is not None:
+        path.with_suffix(".partial").write_bytes(bytes(length))
+    assert (cache.load_images(again, progress=False) == cache.load_images(dataset, progress=False)).all()
+    assert len(small_chunks) == 300
+
+
+def test_a_build_that_is_killed_goes_on_and_ends_as_one_that_was_not(copy, dataset, small_chunks):
+    """A real process with workers, killed by a signal that it cannot catch."""
+    script = copy.parent / "build.py"
+    script.write_text(
         "import os, signal\n"
         "from helpers import cache, celeba\n"
-        "def kill(dataset, names, done, *_, rest=cache._decode_all):\n"
-        "    for number, part in enumerate(rest(dataset, names, done, *_)):\n"
-        "        yield part\n"
-        "        if number == 3: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "class Bar:\n"
+        "    done = 0\n"
+        "    __enter__ = lambda self: self\n"
+        "    __exit__ = lambda self, *_: None\n"
+        "    def update(self, count):\n"
+        "        self.done += count\n"
+        "        if self.done >= 100: os.kill(os.getpid(), signal.SIGKILL)\n"
         "if __name__ == '__main__':\n"
-        "    cache.PART, cache._decode_all = 20, kill\n"
-        f"    cache.prepare(celeba.open_dataset({str(copy)!r}), False, workers=2)\n"
+        "    cache.PART, cache.CHUNK, cache._bar = 20, 40, lambda *_: Bar()\n"
+        f"    cache.prepare(celeba.open_dataset({str(copy)!r}), workers=2)\n"
     )
-    script = copy.parent / "build.py"
-    script.write_text(code)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, str(script)], check=False, env=environment, capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert not list((copy / "cache").glob("*.npy"))
-    (partial,) = (copy / "cache").glob("*.partial")
-    assert 60 <= partial.stat().st_size // cache.IMAGE_BYTES <= 100
-    stop_at_nothing = []
-    monkeypatch.setattr(cache, "PART", 20)
-    monkeypatch.setattr(cache, "decode_part", lambda part: stop_at_nothing.append(part) or decoding.decode_part(part))
-    images = cache.load_images(open_dataset(str(copy)), progress=False)
-    assert (images == cache.load_images(dataset, progress=False)).all()
-    assert len(stop_at_nothing) <= 15 - 3  # of the fifteen parts, those that were there are not decoded again
-    assert not list((copy / "cache").glob("*.partial"))
+    assert not list((copy / "cache").glob("images*.npy"))
+    again = open_dataset(str(copy))
+    assert (cache.load_images(again, progress=False) == cache.load_images(dataset, progress=False)).all()
+    assert small_chunks == list(again.annotations.index[80:])
 
 
 def test_workers_build_the_same_bytes_as_one_process(copy, dataset, monkeypatch):
@@ -132,12 +166,12 @@ def test_images_that_change_while_they_are_read_are_noticed(copy, monkeypatch):
     dataset = open_dataset(str(copy))
     first = sorted((copy / "img_align_celeba").iterdir())[0]
 
-    def decode_part(part):
+    def decode_into(task):
         os.utime(first, (1, 1))
-        return decoding.decode_part(part)
+        return decoding.decode_into(task)
 
     assert dataset.fingerprint
-    monkeypatch.setattr(cache, "decode_part", decode_part)
+    monkeypatch.setattr(cache, "decode_into", decode_into)
     with pytest.raises(StudyError, match="changed while they were read"):
         cache.prepare(dataset, progress=False)
     assert not list((copy / "cache").glob("*.npy")) + list((copy / "cache").glob("*.partial"))
