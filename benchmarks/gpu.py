@@ -104,10 +104,10 @@ def part_rows(train: Split, test: Split, device: torch.device) -> list[dict]:
             model = build_model(0, device)
             optimizer = build_optimizer(model, Config())
             if kind == "recorded":
-                step = build_step(model, optimizer, precision)
+                step = build_step(model, optimizer, Config(precision=precision))
             else:
                 forward = torch.compile(model) if kind == "compiled" else model
-                step = lambda i, t, f=forward, o=optimizer: train_step(f, o, i, t, precision)  # noqa: E731
+                step = lambda i, t, f=forward, o=optimizer: train_step(f, o, i, t, Config(precision=precision))  # noqa: E731
             try:
                 for _ in range(6):
                     step(images, targets)
@@ -145,11 +145,11 @@ def floors(device: torch.device, images: int) -> list[dict]:
     optimizer = build_optimizer(model, Config())
     batch = torch.randn(64, 3, 64, 64, device=device).to(memory_format=torch.channels_last)
     targets = torch.ones(64, 5, device=device)
-    train_step(model, optimizer, batch, targets, "bf16")
+    train_step(model, optimizer, batch, targets, Config(precision="bf16"))
     with FlopCounterMode(display=False) as flops:
-        train_step(model, optimizer, batch, targets, "bf16")
+        train_step(model, optimizer, batch, targets, Config(precision="bf16"))
     with BytesMoved() as moved:
-        train_step(model, optimizer, batch, targets, "bf16")
+        train_step(model, optimizer, batch, targets, Config(precision="bf16"))
     per_image = {"FLOP an image": flops.get_total_flops() / 64, "bytes an image": moved.total / 64}
     rows = [{"name": name, "value": value, "unit": name.split()[0]} for name, value in per_image.items()]
     for name, (peak, bandwidth) in PEAKS.items():
@@ -185,10 +185,10 @@ def profile(train: Split, device: torch.device, batch_size: int = 512) -> str:
     optimizer = build_optimizer(model, Config())
     images, targets = next(training_batches(train, batch_size, torch.Generator()))
     for _ in range(3):
-        train_step(model, optimizer, images, targets, "bf16")
+        train_step(model, optimizer, images, targets, Config(precision="bf16"))
     with torch.profiler.profile() as result:
         for _ in range(10):
-            train_step(model, optimizer, images, targets, "bf16")
+            train_step(model, optimizer, images, targets, Config(precision="bf16"))
         wait(device)
     column = "self_cuda_time_total" if device.type == "cuda" else "self_cpu_time_total"
     return result.key_averages().table(sort_by=column, row_limit=15, max_name_column_width=60)

@@ -31,6 +31,7 @@ from helpers.training import fit, predict_logits
 CPU = torch.device("cpu")
 EPOCH_IMAGES = 768  # in a training epoch that is measured: 12 batches
 CONFIG = Config(device="cpu", lr=0.005, max_epochs=1)
+BF16 = CONFIG.but(precision="bf16")
 
 
 # What the processes measure with, loaded once in each; speed.py names the data in the environment.
@@ -114,7 +115,7 @@ def our_step(steps: int = 8) -> float:
     keep_freed_memory()
     model, optimizer = our_model("bf16")
     batch = one_batch()
-    return 64 * steps / timed(lambda: [train_step(model, optimizer, *batch, "bf16") for _ in range(steps)])
+    return 64 * steps / timed(lambda: [train_step(model, optimizer, *batch, BF16) for _ in range(steps)])
 
 
 def plain_epoch() -> float:

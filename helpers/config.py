@@ -71,6 +71,9 @@ RULES = {
     "first_lr": (float, _between(1e-12, 1)),
     "last_lr": (float, _between(1e-6, 1000)),
     "schedule": (str, _one_of("constant", "one_cycle")),
+    "optimizer": (str, _one_of("adam", "adamw")),
+    "ema": (float, _between(0, 0.99999)),
+    "label_smoothing": (float, _between(0, 0.5)),
     "extra_epochs": (int, _between(1, 10_000)),
     "extra_lr": (float, _between(1e-8, 10)),
     "extra_schedule": (str, _one_of("constant", "one_cycle")),
@@ -129,6 +132,9 @@ class Config:
     channels_block3: int = 256
     dropout: float = 0.0
     schedule: str = "constant"  # of the learning rate
+    optimizer: str = "adam"  # weight decay as an L2 term; "adamw": decoupled, and none on norms and biases
+    ema: float = 0.0  # the moving average of the weights keeps so much a step; 0: no average
+    label_smoothing: float = 0.0  # targets 0 and 1 are moved to half of it, and to 1 less half of it
     train_images: int = 0  # 0: all; otherwise a seeded random subset
     valid_images: int = 0
 

@@ -49,7 +49,7 @@ def _sweep(model: nn.Module, train: Split, config: Config, lrs: np.ndarray) -> p
     for step, lr in enumerate(bar(lrs, desc="lr sweep", unit="step"), start=1):
         set_lr(optimizer, float(lr))
         # Read each step: the sweep must notice divergence when it happens.
-        loss = train_step(model, optimizer, *next(batches), config.precision).item()
+        loss = train_step(model, optimizer, *next(batches), config).item()
         average = SMOOTHING * average + (1 - SMOOTHING) * loss
         smoothed = average / (1 - SMOOTHING**step)  # the bias of starting from zero taken out
         rows.append((float(lr), loss, smoothed))

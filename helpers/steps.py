@@ -1,6 +1,7 @@
 """One step of gradient descent, its optimizer and learning rates; on a GPU it is recorded once and replayed."""
 
 import contextlib
+import copy
 from collections.abc import Callable
 from functools import partial
 
@@ -15,13 +16,20 @@ WARM_UP = 3  # steps before one is recorded: cuDNN's choices and the optimizer's
 
 
 def build_optimizer(model: nn.Module, config: Config) -> torch.optim.Adam:
-    """Return the course's Adam (weight decay as an L2 term), in one fused kernel a step.
+    """Return the course's Adam (weight decay as an L2 term) or AdamW, in one fused kernel a step.
 
-    On a GPU its learning rate is a tensor there, so that a recorded step follows the schedule.
+    AdamW (Loshchilov and Hutter, 2019) decays the weights of convolutions and linear layers alone, not the
+    biases and batch-norm's parameters. On a GPU the learning rate is a tensor there, so that a recorded step
+    follows the schedule.
     """
     device = next(model.parameters()).device
     lr = torch.tensor(config.lr, device=device) if device.type == "cuda" else config.lr
-    return torch.optim.Adam(model.parameters(), lr=lr, weight_decay=config.weight_decay, fused=True)
+    if config.optimizer == "adam":
+        return torch.optim.Adam(model.parameters(), lr=lr, weight_decay=config.weight_decay, fused=True)
+    weights = [parameter for parameter in model.parameters() if parameter.ndim > 1]
+    others = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
+    groups = [{"params": weights, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=lr, fused=True)
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float):
@@ -47,26 +55,62 @@ def learning_rates(config: Config, steps: int) -> list[float]:
     return rates
 
 
-def batch_loss(model: nn.Module, images, targets, precision: str) -> torch.Tensor:
-    """Return the batch's mean loss, to be differentiated."""
-    with autocast(images.device, precision):
+def batch_loss(model: nn.Module, images, targets, config: Config) -> torch.Tensor:
+    """Return the batch's mean loss, to be differentiated; with label smoothing it is that of smoothed targets."""
+    with autocast(images.device, config.precision):
         logits = model(images)
+    if config.label_smoothing:
+        targets = targets.lerp(torch.full_like(targets, 0.5), config.label_smoothing)
     return nn.functional.binary_cross_entropy_with_logits(logits.float(), targets)
 
 
-def train_step(model: nn.Module, optimizer, images, targets, precision: str) -> torch.Tensor:
+def train_step(model: nn.Module, optimizer, images, targets, config: Config) -> torch.Tensor:
     """Do one step of gradient descent; return the batch's mean loss, still on the device."""
-    loss = batch_loss(model, images, targets, precision)
+    loss = batch_loss(model, images, targets, config)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()
     return loss.detach()
 
 
-def build_step(model: nn.Module, optimizer, precision: str) -> Callable[..., torch.Tensor]:
+def build_step(model: nn.Module, optimizer, config: Config) -> Callable[..., torch.Tensor]:
     """Return `train_step` as a function of images and targets alone; on a GPU, one that is recorded."""
-    step = partial(train_step, model, optimizer, precision=precision)
+    step = partial(train_step, model, optimizer, config=config)
     return RecordedStep(step, optimizer) if next(model.parameters()).is_cuda else step
+
+
+class WeightAverage:
+    """A moving average of a model's weights and batch-norm statistics, in a model of its own.
+
+    After t updates it keeps min(`decay`, (1 + t) / (10 + t)) of what it was, so that a short training's average
+    soon forgets where it began (the warm-up of TensorFlow's ExponentialMovingAverage). Counters are copied.
+    """
+
+    def __init__(self, model: nn.Module, decay: float):
+        self.model, self.decay, self.updates = copy.deepcopy(model), decay, 0
+        pairs = list(zip(self.model.state_dict().values(), model.state_dict().values(), strict=True))
+        self._floats = [pair for pair in pairs if pair[0].is_floating_point()]
+        self._counters = [pair for pair in pairs if not pair[0].is_floating_point()]
+
+    def after(self, step: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+        """Return `step` followed by an update."""
+
+        def step_and_update(images, targets):
+            loss = step(images, targets)
+            self.update()
+            return loss
+
+        return step_and_update
+
+    @torch.no_grad()
+    def update(self):
+        """Take in the weights as they are now."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        ours, theirs = ([pair[i] for pair in self._floats] for i in (0, 1))
+        torch._foreach_lerp_(ours, theirs, 1 - decay)  # one kernel for all, as in torch.optim.swa_utils
+        for mine, other in self._counters:
+            mine.copy_(other)
 
 
 class RecordedStep:

@@ -31,17 +31,17 @@ def time_of_parts(model: nn.Module, train: Split, config: Config, steps: int = 1
         # A chunk's first batch pays for all of it: whole chunks are counted, after one that warms up.
         per_chunk = chunk_size(train.device, config.batch_size) // config.batch_size
         warm_up, counted = max(2, per_chunk), -(-steps // per_chunk) * per_chunk
-        times = [_timed_step(model, optimizer, batches, config.precision) for _ in range(warm_up + counted)]
+        times = [_timed_step(model, optimizer, batches, config) for _ in range(warm_up + counted)]
     table = pd.DataFrame(times[warm_up:], columns=PARTS).mean().rename_axis("part").reset_index(name="milliseconds")
     return table.assign(share=table["milliseconds"] / table["milliseconds"].sum())
 
 
-def _timed_step(model: nn.Module, optimizer, batches, precision: str) -> list[float]:
+def _timed_step(model: nn.Module, optimizer, batches, config: Config) -> list[float]:
     """Do one training step; return the milliseconds of each part."""
     clock = [_now()]
     images, targets = next(batches)
     clock.append(_now())
-    loss = batch_loss(model, images, targets, precision)
+    loss = batch_loss(model, images, targets, config)
     clock.append(_now())
     optimizer.zero_grad(set_to_none=True)
     loss.backward()

@@ -15,7 +15,7 @@ from helpers.batches import Split, batches_per_epoch, normalise, training_batche
 from helpers.config import Config
 from helpers.devices import autocast, keep_freed_memory
 from helpers.progress import bar, line
-from helpers.steps import build_optimizer, build_step, learning_rates, set_lr
+from helpers.steps import WeightAverage, build_optimizer, build_step, learning_rates, set_lr
 
 EVALUATION_BATCH = 512
 
@@ -52,16 +52,20 @@ def fit(
 ) -> pd.DataFrame:
     """Train `model` in place for `config.max_epochs` and return its history, one row an epoch.
 
-    Columns: epoch, train_loss (the mean over the images as they were trained on, augmentation and all),
+    Columns: epoch, train_loss (the mean over the images as they were trained on, augmentation, smoothed labels and all),
     val_loss, val_f1 (micro), val_acc (mean accuracy), lr, seconds, images_per_second; with `measure_on`,
     training images, also train_eval_loss: their loss measured as val_loss is, in eval mode, unaugmented.
-    `on_epoch(row, model)` is called after each epoch. Stops after an epoch whose loss is not finite.
+    `on_epoch(row, model)` is called after each epoch. Stops after an epoch whose loss is not finite. With
+    `config.ema` the average of the weights is what is measured, handed to `on_epoch`, and left in `model`.
     """
     keep_freed_memory()
     generator = torch.Generator().manual_seed(config.seed)
     torch.manual_seed(config.seed)  # dropout
     optimizer = build_optimizer(model, config)
-    step = build_step(model, optimizer, config.precision)
+    step, measured = build_step(model, optimizer, config), model
+    if config.ema:
+        average = WeightAverage(model, config.ema)
+        step, measured = average.after(step), average.model
     steps = batches_per_epoch(train, config.batch_size)
     rates = learning_rates(config, config.max_epochs * steps)
     history = []
@@ -73,7 +77,7 @@ def fit(
         row = {
             "epoch": epoch,
             "train_loss": train_loss,
-            **_evaluation(model, valid, measure_on, config.precision),
+            **_evaluation(measured, valid, measure_on, config.precision),
             "lr": rates[epoch * steps],
             "seconds": seconds,
             "images_per_second": len(train) / seconds,
@@ -81,10 +85,11 @@ def fit(
         history.append(row)
         line(f"{label} epoch {epoch}/{config.max_epochs}: {_in_words(row)}")
         if on_epoch:
-            on_epoch(row, model)
+            on_epoch(row, measured)
         if not math.isfinite(train_loss):
             line(f"{label}: the loss is {train_loss} and will not come back; stopped.")
             break
+    model.load_state_dict(measured.state_dict())
     return pd.DataFrame(history)
 
 

@@ -26,9 +26,9 @@ def weights_after(steps: int, recorded: bool) -> list[torch.Tensor]:
     config = Config(lr=0.001, precision="fp32")
     model = build_model(0, GPU, 16)
     optimizer = build_optimizer(model, config)
-    step = build_step(model, optimizer, "fp32")
+    step = build_step(model, optimizer, config)
     if not recorded:
-        step = lambda images, targets: train_step(model, optimizer, images, targets, "fp32")  # noqa: E731
+        step = lambda images, targets: train_step(model, optimizer, images, targets, config)  # noqa: E731
     split = noise(104)  # three batches of 32 and one of 8 an epoch
     generator, done = torch.Generator().manual_seed(0), 0
     while done < steps:

@@ -133,3 +133,27 @@ def test_keep_best_restores_the_epoch_with_the_lowest_valid_loss():
         best({"val_loss": loss}, model)
     best.restore(model)
     assert model.weight.item() == 2.0
+
+
+def test_with_an_average_its_weights_are_measured_kept_and_handed_over_and_the_training_is_the_same(few, valid):
+    handed = []
+
+    def keep(row, model):
+        handed.append(metrics.scores(training.predict_logits(model, valid), valid.targets.numpy())["loss"])
+
+    model, plain = build_model(0, CPU, 8), build_model(0, CPU, 8)
+    history = training.fit(model, few, valid, config(ema=0.9), on_epoch=keep)
+    without = training.fit(plain, few, valid, config())
+    assert handed == history["val_loss"].tolist()
+    assert training.evaluate(model, valid)["loss"] == history["val_loss"].iloc[-1]
+    assert history["train_loss"].tolist() == without["train_loss"].tolist()  # the average only looks on
+    assert history["val_loss"].iloc[-1] != without["val_loss"].iloc[-1]
+
+
+@pytest.mark.parametrize("change", [{"optimizer": "adamw", "weight_decay": 0.5}, {"label_smoothing": 0.2}])
+def test_each_choice_of_the_recipe_changes_the_training(few, valid, change):
+    losses = [
+        training.fit(build_model(0, CPU, 8), few, valid, config(**changes))["val_loss"].iloc[-1]
+        for changes in ({"weight_decay": 0.5} if "weight_decay" in change else {}, change)
+    ]
+    assert losses[0] != losses[1]
