@@ -52,6 +52,7 @@ RULES = {
     "device": (str, _one_of("auto", "cpu", "cuda")),
     "precision": (str, _one_of("auto", "fp32", "bf16")),
     "seed": (int, _between(0, 2**32 - 1)),
+    "seeds": (list, _between(0, 2**32 - 1)),
     "max_epochs": (int, _between(1, 10_000)),
     "batch_size": (int, _between(2, 65_536)),
     "lr": (float, _between(1e-8, 10)),

@@ -14,6 +14,7 @@ from helpers import metrics
 from helpers.batches import Split, batches_per_epoch, normalise, training_batches
 from helpers.config import Config
 from helpers.devices import autocast, keep_freed_memory
+from helpers.models import build_model
 from helpers.progress import bar, line
 from helpers.steps import WeightAverage, build_optimizer, build_step, learning_rates, set_lr
 
@@ -52,8 +53,8 @@ def fit(
 ) -> pd.DataFrame:
     """Train `model` in place for `config.max_epochs` and return its history, one row an epoch.
 
-    Columns: epoch, train_loss (the mean over the images as they were trained on, augmentation, smoothed labels and all),
-    val_loss, val_f1 (micro), val_acc (mean accuracy), lr, seconds, images_per_second; with `measure_on`,
+    Columns: epoch, train_loss (the mean over the images as they were trained on, augmentation and smoothed labels
+    and all), val_loss, val_f1 (micro), val_acc (mean accuracy), lr, seconds, images_per_second; with `measure_on`,
     training images, also train_eval_loss: their loss measured as val_loss is, in eval mode, unaugmented.
     `on_epoch(row, model)` is called after each epoch. Stops after an epoch whose loss is not finite. With
     `config.ema` the average of the weights is what is measured, handed to `on_epoch`, and left in `model`.
@@ -108,6 +109,22 @@ class KeepBest:
         """Put the best weights back; a model that never had a finite loss is left as it is."""
         if self.weights is not None:
             model.load_state_dict(self.weights)
+
+
+def fit_seeds(seeds: list[int], train: Split, valid: Split, config: Config) -> pd.DataFrame:
+    """Train the network once a seed; return a row each: seed, epoch, and `metrics.scores` on valid.
+
+    They are those of the epoch with the lowest valid loss, as of the final training. The images are the same
+    for all; initial weights, order, augmentation and dropout are the seed's.
+    """
+    rows = []
+    for seed in seeds:
+        model, best = build_model(seed, train.device, config.channels_block3, config.dropout), KeepBest()
+        history = fit(model, train, valid, config.but(seed=seed), on_epoch=best, label=f"seed {seed}")
+        best.restore(model)
+        epoch = int(history.loc[history["val_loss"].idxmin(), "epoch"])
+        rows.append({"seed": seed, "epoch": epoch, **evaluate(model, valid, config.precision)})
+    return pd.DataFrame(rows)
 
 
 def _train_epoch(model: nn.Module, batches, step, optimizer, rates: list[float]) -> float:

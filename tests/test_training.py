@@ -157,3 +157,12 @@ def test_each_choice_of_the_recipe_changes_the_training(few, valid, change):
         for changes in ({"weight_decay": 0.5} if "weight_decay" in change else {}, change)
     ]
     assert losses[0] != losses[1]
+
+
+def test_several_seeds_are_several_trainings_each_measured_at_its_best_epoch(few, valid):
+    table = training.fit_seeds([1, 2], few, valid, config(max_epochs=3, lr=0.01))
+    assert table["seed"].tolist() == [1, 2] and table["loss"].nunique() == 2
+    for row in table.itertuples():
+        alone = training.fit(build_model(row.seed, CPU, 8), few, valid, config(max_epochs=3, lr=0.01, seed=row.seed))
+        best = alone.loc[alone["val_loss"].idxmin()]
+        assert (row.epoch, row.loss, row.micro_f1) == (best["epoch"], best["val_loss"], best["val_f1"])
