@@ -186,7 +186,7 @@ def whole_celeba(dataset: Dataset, folder: Path) -> Dataset:
             file.writestr(f"img_align_celeba/{name}", dataset.images.read(original))
     rows = np.resize(np.arange(len(dataset.annotations)), WHOLE)
     annotations = dataset.annotations.iloc[rows].set_axis(names)
-    return dataclasses.replace(dataset, annotations=annotations, images=ImageZip(archive), listed=WHOLE)
+    return dataclasses.replace(dataset, annotations=annotations, images=ImageZip(archive), table=annotations)
 
 
 def main():

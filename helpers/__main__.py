@@ -1,6 +1,7 @@
 """The command line: python -m helpers …"""
 
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -126,7 +127,12 @@ def check(
     """Compare a copy with the official CelebA: 0 sound, 1 usable with remarks, 2 not usable."""
     from helpers.doctor import check_data
 
-    raise typer.Exit(check_data(data_root, json))
+    try:
+        status = check_data(data_root, json)
+    except Exception as error:
+        traceback.print_exc()  # Python would exit with 1, which says: usable
+        raise typer.Exit(2) from error
+    raise typer.Exit(status)
 
 
 @data.command()

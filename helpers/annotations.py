@@ -4,6 +4,7 @@ The table is indexed by image name, in the files' order: `split` (categorical), 
 and the attributes as 0/1 (uint8).
 """
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ def read_csvs(attributes: Path, partition: Path, identity: Path | None) -> pd.Da
     splits, names = _read_csv(partition)
     if "partition" not in names and len(names) != 1:
         raise StudyError(f"{partition} has the columns {names}; it must have one named partition. Download it again.")
-    column = splits["partition" if "partition" in names else names[0]].astype(np.int64)
+    column = _integers(splits["partition" if "partition" in names else names[0]], partition)
     return _put_together(table, attributes, column, partition, identity)
 
 
@@ -38,7 +39,7 @@ def read_lists(lists: dict[str, Path], identity: Path | None) -> pd.DataFrame:
     tables = []
     for split, path in lists.items():
         refuse_html(path)
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with open(path, encoding="utf-8-sig", errors="replace") as file:
             columns = len(file.readline().split())
         if columns != 1 + len(CELEBA_ATTRIBUTES):
             raise StudyError(
@@ -58,7 +59,7 @@ def read_lists(lists: dict[str, Path], identity: Path | None) -> pd.DataFrame:
 def from_columns(table: pd.DataFrame, where: Path) -> pd.DataFrame:
     """Check a table of Hugging Face's parquet files: `split`, perhaps `celeb_id`, and a column an attribute."""
     splits = pd.Categorical(table["split"], SPLITS)
-    identity = table["celeb_id"].astype(np.int64) if "celeb_id" in table else None
+    identity = _integers(table["celeb_id"], where) if "celeb_id" in table else None
     labels = _binary(table, where)
     labels.insert(0, "split", splits)
     if identity is not None:
@@ -85,7 +86,7 @@ def _with_identity(table: pd.DataFrame, file: Path, identity: Path | None) -> pd
 def _read_attribute_text(path: Path) -> pd.DataFrame:
     """Line 1 counts the rows, line 2 names the attributes, each row is an image and its -1/1."""
     refuse_html(path)
-    with open(path, encoding="utf-8", errors="replace") as file:
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
         count, names = file.readline().strip(), file.readline().split()
     absent = [name for name in ATTRIBUTES if name not in names]
     if not count.isdigit() or absent:
@@ -107,9 +108,10 @@ def _read_column(path: Path, name: str) -> pd.Series:
 
 def _read_table(path: Path, columns: list[str], skip: int = 0) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path, sep=r"\s+", skiprows=skip, header=None, names=columns, index_col="image")
-        table = table.astype(np.int64)
-    except (ValueError, TypeError) as error:  # pandas' parser errors are ValueErrors
+        with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):  # of rows that are too long
+            table = pd.read_csv(path, sep=r"\s+", skiprows=skip, header=None, names=columns, index_col=False)
+        table = table.set_index("image").astype(np.int64)
+    except (ValueError, TypeError, pd.errors.ParserWarning) as error:  # pandas' parser errors are ValueErrors
         raise StudyError(f"{path} cannot be read as CelebA's file ({error}); download it again.") from error
     _refuse_duplicates(table.index, path)
     return table
@@ -129,6 +131,13 @@ def _read_csv(path: Path) -> tuple[pd.DataFrame, list[str]]:
             _refuse_duplicates(table.index, path)
             return table, [c for c in table.columns if not c.startswith("Unnamed")]
     raise StudyError(f"{path} has no column of image names (000001.jpg, …) in front; download it again.")
+
+
+def _integers(column: pd.Series, path: Path) -> pd.Series:
+    try:
+        return column.astype(np.int64)
+    except (ValueError, TypeError) as error:
+        raise StudyError(f"{path}: {column.name} must be a whole number for every image ({error}).") from error
 
 
 def _binary(table: pd.DataFrame, path: Path) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """The dataset's images as one uint8 array (N, 3, 64, 64), decoded once."""
 
 import io
+import multiprocessing
 import os
 from pathlib import Path
 
@@ -39,6 +40,9 @@ def prepare(dataset: Dataset, progress: bool = True, workers: int = 0) -> Path:
     path = cache_path(dataset)
     if path.exists():
         return path
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        # A worker is running its parent's script again: it would wait for the parent, which waits for it.
+        raise StudyError("Prepare the cache under `if __name__ == '__main__':`; it starts processes.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):

@@ -36,13 +36,13 @@ class Dataset:
 
     `annotations` has one row an image, indexed by its name, in the files' order: `split` (missing for an image
     that was left out as a duplicate), `identity` (absent where it is unknown), and the attributes as 0/1.
-    `listed` counts the images that the annotation files name, `annotations` holds those that are there.
+    `table` is the same for every image that the annotation files list, there or not, left out or not.
     """
 
     layout: Layout
     annotations: pd.DataFrame
     images: Images
-    listed: int
+    table: pd.DataFrame
 
     @property
     def root(self) -> Path:
@@ -58,6 +58,16 @@ class Dataset:
         return "drawn faces" if self.drawn else "CelebA"
 
     @property
+    def listed(self) -> int:
+        """How many images the annotation files list."""
+        return len(self.table)
+
+    @property
+    def missing(self) -> pd.Index:
+        """Names of the listed images that are not there."""
+        return self.table.index.difference(self.annotations.index, sort=False)
+
+    @property
     def is_subset(self) -> bool:
         return len(self.annotations) < self.listed
 
@@ -68,33 +78,31 @@ class Dataset:
 
     @cached_property
     def has_official_splits(self) -> bool:
-        """Whether each image is in the split that CelebA's authors put it in.
+        """Whether each image that is there is listed in the split that CelebA's authors put it in.
 
         Known by the images' numbers; for copies without them, by the splits' sizes and positives alone.
         """
         if self.drawn:
             return False
-        placed = self.annotations["split"].dropna()
-        official = official_splits(placed.index)
+        listed = self.table["split"].reindex(self.annotations.index)
+        official = official_splits(listed.index)
         if official.notna().all():
-            return bool((official.astype(str) == placed.astype(str)).all())
-        return self.split_sizes == OFFICIAL_SIZES and self.positives == OFFICIAL_POSITIVES
+            return bool((official.astype(str) == listed.astype(str)).all())
+        return not self.is_subset and split_sizes(self.table) == OFFICIAL_SIZES and self.has_official_labels
 
     @property
     def is_whole_celeba(self) -> bool:
-        """Whether every image of CelebA's three official splits is here, and in its split."""
-        return self.split_sizes == OFFICIAL_SIZES and self.has_official_splits
+        """Whether every image of CelebA's three official splits is here, and listed in its split."""
+        return not self.is_subset and split_sizes(self.table) == OFFICIAL_SIZES and self.has_official_splits
+
+    @property
+    def has_official_labels(self) -> bool:
+        """Whether the annotation files list as many positives as the official ones, there or not."""
+        return positives(self.table) == OFFICIAL_POSITIVES
 
     @property
     def split_sizes(self) -> dict[str, int]:
-        counts = self.annotations["split"].value_counts()
-        return {split: int(counts.get(split, 0)) for split in SPLITS}
-
-    @property
-    def positives(self) -> dict[str, dict[str, int]]:
-        """Images with each of the five attributes, by split."""
-        counts = self.annotations.groupby("split", observed=False)[list(OFFICIAL_POSITIVES)].sum()
-        return {name: {split: int(counts.loc[split, name]) for split in SPLITS} for name in counts}
+        return split_sizes(self.annotations)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -125,6 +133,18 @@ class Dataset:
         held_out = digests[splits.isin(["valid", "test"]) & (digests != "")]
         copies = (splits == "train") & digests.isin(held_out)
         return dataclasses.replace(self, annotations=self.annotations.assign(split=splits.mask(copies)))
+
+
+def split_sizes(annotations: pd.DataFrame) -> dict[str, int]:
+    """Count the images of each split."""
+    counts = annotations["split"].value_counts()
+    return {split: int(counts.get(split, 0)) for split in SPLITS}
+
+
+def positives(annotations: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Count the images with each of the five attributes, by split."""
+    counts = annotations.groupby("split", observed=False)[list(OFFICIAL_POSITIVES)].sum()
+    return {name: {split: int(counts.loc[split, name]) for split in SPLITS} for name in counts}
 
 
 def cache_folder(root: Path) -> Path:
@@ -199,13 +219,17 @@ def open_dataset(data_root: str = "", allow_missing: bool = False, drop_duplicat
     present = annotations.index.isin(list(images.stamps))
     if not present.all() and not (allow_missing and present.any()):
         raise StudyError(_missing_images(annotations.index[~present], len(annotations), images))
-    dataset = Dataset(layout, annotations[present], images, len(annotations))
+    dataset = Dataset(layout, annotations[present], images, annotations)
     return dataset.without_copies() if drop_duplicates else dataset
 
 
 def _missing_images(missing: pd.Index, listed: int, images: Images) -> str:
+    there = {name.lower() for name in images.stamps}
+    by_case = " Some are there, but spelt in other letters (.JPG for .jpg): rename them." * any(
+        name.lower() in there for name in missing
+    )
     return (
         f"{len(missing):,} of {listed:,} images that the annotations list are not in {images.path}: "
-        f"{', '.join(missing[:5])}{', …' if len(missing) > 5 else ''}.\n"
+        f"{', '.join(missing[:5])}{', …' if len(missing) > 5 else ''}.{by_case}\n"
         "Complete the download, or read what is there with allow_missing=True (--allow-missing)."
     )

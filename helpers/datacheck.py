@@ -6,15 +6,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from helpers import labels
-from helpers.celeba import Dataset
+from helpers.celeba import Dataset, positives, split_sizes
 from helpers.config import SPLITS
 from helpers.faces import MARKER
 from helpers.files import file_md5, is_html
 from helpers.layouts import Layout
-from helpers.official import IMAGE_SHAPE, OFFICIAL_COPIES, OFFICIAL_FILES, OFFICIAL_POSITIVES
+from helpers.official import IMAGE_SHAPE, OFFICIAL_COPIES, OFFICIAL_FILES, OFFICIAL_SIZES
 
+WHOLE = sum(OFFICIAL_SIZES.values())
 STATUS = {"note": 0, "remark": 1, "fault": 2}  # and the exit status of the worst
 NAMED = 5  # files named in a finding
+MOST_NAMED = 1000  # and in the JSON
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,11 @@ def examine(dataset: Dataset) -> dict:
         "source": dataset.source,
         "splits": dataset.split_sizes,
         "official_splits": dataset.has_official_splits,
-        "positives": dataset.positives,
+        "positives": positives(dataset.annotations),
         "images": {
             "listed": dataset.listed,
             "present": len(annotations),
+            "missing": list(dataset.missing[:MOST_NAMED]),
             "kinds": kinds.to_dict(),
             "unreadable": unreadable,
         },
@@ -134,10 +137,17 @@ def _about_images(dataset: Dataset, found: dict) -> Iterator[Finding]:
             "Replace them, or delete them and run with --allow-missing.",
         )
     if dataset.is_subset:
+        some = ", ".join(images["missing"][:NAMED])
         yield Finding(
             "remark",
-            f"a subset: {images['present']:,} of {images['listed']:,} listed images are here.",
+            f"a subset: {images['present']:,} of {images['listed']:,} listed images are here; not {some} …",
             "Complete the download, or run with --allow-missing; the results are then a subset's.",
+        )
+    elif not dataset.drawn and images["listed"] < WHOLE:
+        yield Finding(
+            "remark",
+            f"a part of CelebA: the copy lists {images['listed']:,} of its {WHOLE:,} images.",
+            "Complete the download, if all of it was meant; the results are a part's.",
         )
     usual = f"{IMAGE_SHAPE} RGB"
     odd = {kind: count for kind, count in images["kinds"].items() if kind != usual}
@@ -161,9 +171,9 @@ def _about_splits(dataset: Dataset, found: dict) -> Iterator[Finding]:
     empty = [split for split, count in found["splits"].items() if not count]
     if empty:
         yield Finding("fault", f"no image in {' and '.join(empty)}.", "The study needs all three splits: add images.")
-    if dataset.is_whole_celeba and found["positives"] != OFFICIAL_POSITIVES:
+    if not dataset.drawn and split_sizes(dataset.table) == OFFICIAL_SIZES and not dataset.has_official_labels:
         yield Finding(
-            "remark", "the labels are not the official ones: other positives.", "Fetch list_attr_celeba.txt again."
+            "remark", "the labels are not the official ones: other positives.", "Fetch the annotations again."
         )
     if found["people"] and found["people"]["in_two_splits"]:
         yield Finding(
@@ -173,10 +183,12 @@ def _about_splits(dataset: Dataset, found: dict) -> Iterator[Finding]:
         )
     crossing = {pair: n for pair, n in found["copies"].items() if "/" in pair and n}
     if crossing:
-        known = dataset.is_whole_celeba and found["copies"] == OFFICIAL_COPIES
+        listed = labels.copies(dataset.facts["digest"], dataset.table["split"])  # before any was left out
+        known = dataset.is_whole_celeba and listed == OFFICIAL_COPIES
         pairs = ", ".join(f"{count} {pair}" for pair, count in crossing.items())
+        drop = "Run with -p drop_duplicates=True to leave those of train out. "
         yield Finding(
             "note" if known else "remark",
             f"byte-identical images in two splits: {pairs}" + (", as in the official CelebA." if known else "."),
-            "Run with -p drop_duplicates=True to leave them out of train.",
+            (drop if any("train" in pair for pair in crossing) else "") + "Nothing leaves images out of valid or test.",
         )

@@ -65,9 +65,10 @@ def check_data(data_root: str, json_path: Path | None = None) -> int:
     The JSON goes to `json_path`, else beside the dataset's cache.
     """
     found = {"root": data_root, "layout": None, "files": [], "findings": []}
+    folder = Path(data_root)
     try:
         layout = find_layout(data_root)
-        json_path = json_path or cache_folder(layout.root) / "check.json"
+        folder = layout.root
         print(f"{layout.root} is laid out as {layout.name}.")
         found |= {"root": str(layout.root), "layout": layout.name, "files": list(check_files(layout))}
         _print_files(found["files"])
@@ -75,11 +76,12 @@ def check_data(data_root: str, json_path: Path | None = None) -> int:
         found["findings"][:0] = [asdict(finding) for finding in about_files(found["files"])]
         _print_counts(found)
     except StudyError as error:
-        found["findings"] = [asdict(Finding("fault", str(error), "Put this right, and check again."))]
+        what, _, do = str(error).partition("\n")
+        found["findings"] = [asdict(Finding("fault", what, do or "Put this right, and check again."))]
     found["status"] = max((STATUS[finding["severity"]] for finding in found["findings"]), default=0)
     _print_findings(found)
-    if json_path:
-        _write(json_path, found)
+    if json_path or (data_root and folder.is_dir()):
+        _write(json_path or cache_folder(folder) / f"check-{folder.resolve().name}.json", found)
     return found["status"]
 
 

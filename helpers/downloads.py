@@ -28,6 +28,8 @@ def download(path: Path, md5: str = "", url: str = "", drive_id: str = "") -> Pa
     if path.is_file() and (not md5 or file_md5(path) == md5):
         return path
     path.unlink(missing_ok=True)
+    if _take_whole_part(path, md5):
+        return path
     for attempt in range(ATTEMPTS):
         if _has_arrived(path, url, drive_id, name, last=attempt == ATTEMPTS - 1):
             break
@@ -64,7 +66,7 @@ def _has_arrived(path: Path, url: str, drive_id: str, name: str, last: bool) -> 
     except gdown.exceptions.FileURLRetrievalError as error:
         raise StudyError(f"{name} {QUOTA}.") from error
     except (gdown.exceptions.DownloadError, requests.RequestException) as error:
-        if url and not last and "byte range" in str(error):
+        if not last and "byte range" in str(error):
             _give_up_part(path, url, name)
             return False
         raise StudyError(
@@ -105,11 +107,28 @@ def _retry_after(response) -> float:
     return 5.0
 
 
+def _parts(path: Path) -> list[Path]:
+    """Return gdown's parts of a file, the largest first."""
+    return sorted(path.parent.glob(f"{path.name}????????.part"), key=lambda part: -part.stat().st_size)
+
+
+def _take_whole_part(path: Path, md5: str) -> bool:
+    """Keep the largest part alone; where it is the whole file (a call was killed at its very end), take it."""
+    largest, *others = _parts(path) or [None]
+    for part in others:  # two calls at once left them, and gdown would not choose
+        part.unlink()
+    if largest and md5 and file_md5(largest) == md5:
+        largest.rename(path)
+        return True
+    return False
+
+
 def _give_up_part(path: Path, url: str, name: str):
     """Delete a part that the server will not continue, unless it is because it sends a page instead."""
     _, requests = _clients()
-    with requests.get(url, stream=True, timeout=TIMEOUT) as response:
-        if "text/html" in response.headers.get("Content-Type", ""):
-            raise StudyError(f"{name} {QUOTA}. What has arrived of the file is kept.")
-    for part in path.parent.glob(f"{path.name}*.part"):
+    if url:  # (gdown knows Google Drive's pages)
+        with requests.get(url, stream=True, timeout=TIMEOUT) as response:
+            if "text/html" in response.headers.get("Content-Type", ""):
+                raise StudyError(f"{name} {QUOTA}. What has arrived of the file is kept.")
+    for part in _parts(path):
         part.unlink()

@@ -1,16 +1,19 @@
 """CelebA from where it can be had: each source by its own client, verified, and put in place when whole."""
 
 import contextlib
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from helpers.celeba import open_dataset
 from helpers.config import DATA, IDENTITY_FILE
-from helpers.datacheck import examine
+from helpers.datacheck import about_files, check_files, examine
 from helpers.downloads import download, in_short
 from helpers.errors import StudyError
 from helpers.official import OFFICIAL_FILES
@@ -30,51 +33,79 @@ def fetch(source: str = "", to: Path | None = None) -> Path:
     and verified; the next call goes on with it. Raises StudyError with each source's reason.
     """
     to = to or DATA / "celeba"
-    if to.is_dir() and any(to.iterdir()):
-        raise StudyError(
-            f"{to} is not empty. Check it by `python -m helpers data check {to}`, or name another by --to."
-        )
-    if source and source not in SOURCES and "://" not in source:
-        raise StudyError(f"There is no source {source!r}; there are {', '.join(SOURCES)}, and any http(s):// address.")
+    _check_target(to)
+    _check_source(source)
     reasons = []
     for name in [source] if source else SOURCES:
         print(f"Fetching CelebA from {name} into {to}")
         try:
-            return _fetch_from(name, to)
+            _fetch_from(name, to)
+            break
         except StudyError as error:
             print(f"{name} failed: {error}")
             reasons.append(f"{name}: {error}")
-    raise StudyError("CelebA could not be fetched.\n  " + "\n  ".join(reasons) + f"\n{BY_HAND}")
+    else:
+        raise StudyError("CelebA could not be fetched.\n  " + "\n  ".join(reasons) + f"\n{BY_HAND}")
+    for leftover in to.parent.glob(f".{to.name}-from-*"):  # what other sources began
+        shutil.rmtree(leftover, ignore_errors=True)
+    return to
 
 
-def _fetch_from(source: str, to: Path) -> Path:
-    name = source if source in SOURCES else "url"
+def _check_target(to: Path):
+    """Raise StudyError where a folder could not be put in place in the end."""
+    if to.is_dir() and os.path.ismount(to):
+        raise StudyError(f"{to} is a mount point, which cannot be replaced: name a folder in it by --to.")
+    if to.exists() and not (to.is_dir() and not any(to.iterdir())):
+        raise StudyError(f"{to} is not empty: check it (python -m helpers data check {to}), or name another by --to.")
+
+
+def _check_source(source: str):
+    url = urlsplit(source)
+    if not source or source in SOURCES:
+        return
+    if url.scheme not in ("http", "https"):
+        raise StudyError(f"There is no source {source!r}; there are {', '.join(SOURCES)}, and any http(s):// address.")
+    if url.path.lower().endswith((".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz")):
+        raise StudyError(f"{source} is an archive that cannot be unpacked here; a .zip can, or a folder on a server.")
+
+
+def _fetch_from(source: str, to: Path):
+    # A folder for each source and address: parts of different files must not be put together.
+    name = source if source in SOURCES else hashlib.sha256(source.encode()).hexdigest()[:8]
     staging = to.parent / f".{to.name}-from-{name}"
+    lock = FileLock(to.parent / f".{to.name}.lock", timeout=0)
     try:
-        staging.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{staging}.lock"):
+        to.parent.mkdir(parents=True, exist_ok=True)
+        with lock:
+            staging.mkdir(exist_ok=True)
             copy = SOURCES[source](staging) if source in SOURCES else _from_url(source, staging)
-            _verify(copy)
+            _verify(copy, staging)
             if to.is_dir():
                 to.rmdir()  # it is empty
             os.replace(copy, to)
             shutil.rmtree(staging, ignore_errors=True)
+    except Timeout as error:
+        raise StudyError(f"another fetch into {to} is running; wait for it.") from error
     except OSError as error:
         raise StudyError(f"{to} cannot be written ({error.strerror or error}).") from error
     finally:
-        Path(f"{staging}.lock").unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             staging.rmdir()  # where nothing has arrived
-    return to
 
 
-def _verify(copy: Path):
-    """Read a copy as a run would, and every image of it; StudyError where it is not usable."""
-    found = examine(open_dataset(str(copy)))
-    faults = [finding["what"] for finding in found["findings"] if finding["severity"] == "fault"]
-    if faults:
-        raise StudyError("what arrived is not usable: " + " ".join(faults))
-    for finding in found["findings"]:
+def _verify(copy: Path, staging: Path):
+    """Read a copy as a run would, and every image of it; where it is not usable, delete it and raise StudyError."""
+    try:
+        dataset = open_dataset(str(copy))
+        found = examine(dataset)
+        faults = [finding["what"] for finding in found["findings"] if finding["severity"] == "fault"]
+        if faults:
+            raise StudyError(" ".join(faults))
+    except StudyError as error:
+        shutil.rmtree(staging, ignore_errors=True)  # else the next call would go on with it
+        what = str(error).partition("\n")[0]
+        raise StudyError(f"what arrived is not usable, and was deleted: {what}") from error
+    for finding in [*map(asdict, about_files(check_files(dataset.layout))), *found["findings"]]:
         print(f"{finding['severity']}: {finding['what']}")
 
 
@@ -102,18 +133,19 @@ def _from_kaggle(staging: Path) -> Path:
 
 
 def _from_hugging_face(staging: Path) -> Path:
-    hub = _client("huggingface_hub")
+    hub, _ = _client("huggingface_hub"), _client("pyarrow")  # to download it, and to read it
     _told(hub.snapshot_download, HUGGING_FACE, repo_type="dataset", allow_patterns=["*.parquet"], local_dir=staging)
     shutil.rmtree(staging / ".cache", ignore_errors=True)  # the client's notes on what was downloaded
     return staging
 
 
 def _from_url(url: str, staging: Path) -> Path:
-    if url.lower().split("?")[0].endswith(".zip"):
+    parts = urlsplit(url)
+    if parts.path.lower().endswith(".zip"):
         return _unpack(download(staging / "copy.zip", url=url))
     for name in sorted(OFFICIAL_FILES, key=lambda name: OFFICIAL_FILES[name][1]):
         try:
-            download(staging / name, url=f"{url.rstrip('/')}/{name}")
+            download(staging / name, url=urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{name}")))
         except StudyError as error:
             if name != IDENTITY_FILE:
                 raise

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from helpers.config import IMAGE_FOLDER
 from helpers.errors import StudyError
 from helpers.files import refuse_html
 
@@ -118,7 +119,15 @@ def _read_directory(path: Path) -> dict[str, _Entry]:
             infos = [info for info in archive.infolist() if not info.is_dir()]
     except (zipfile.BadZipFile, OSError) as error:
         raise StudyError(f"{path} is not a readable zip ({error}); download it again.") from error
+    usual_last = sorted(infos, key=lambda info: IMAGE_FOLDER in _parts(info.filename))  # of the same names these count
     return {
-        Path(i.filename).name: _Entry(i.filename, i.header_offset, i.compress_size, i.file_size, i.compress_type, i.CRC)
-        for i in infos
+        _parts(i.filename)[-1]: _Entry(
+            i.filename, i.header_offset, i.compress_size, i.file_size, i.compress_type, i.CRC
+        )
+        for i in usual_last
+        if "__MACOSX" not in i.filename
     }
+
+
+def _parts(filename: str) -> list[str]:
+    return filename.replace("\\", "/").split("/")  # some Windows tools write the other slash

@@ -1,5 +1,6 @@
 """The ways in which copies of CelebA are laid out, recognised by their files."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ LISTS = {"train": "train_attr_list.txt", "valid": "val_attr_list.txt", "test": "
 ANNOTATION_FOLDERS = ("", "Anno", "Eval", "annotations")
 IMAGE_FOLDERS = (f"{IMAGE_FOLDER}/{IMAGE_FOLDER}", IMAGE_FOLDER, f"Img/{IMAGE_FOLDER}")
 ARCHIVES = (f"{IMAGE_FOLDER}.zip", f"Img/{IMAGE_FOLDER}.zip")
-PICTURES = {".jpg", ".jpeg", ".png"}
+PICTURES = {".jpg", ".jpeg", ".png", ".parquet"}
 LABELS_NEEDED = (
     f"Add the annotation files of CelebA ({ATTRIBUTE_FILE} and {PARTITION_FILE}), or take a copy that has them."
 )
@@ -36,26 +37,27 @@ class Layout:
 
 
 def recognise(root: Path) -> Layout:
-    """Find the copy of CelebA in `root`, or in one of the folders in it.
+    """Find the copy of CelebA in `root`, else in one of the folders in it, else one folder deeper.
 
     Raises StudyError where there is none, images alone, or more than one.
     """
-    layout = _layout_of(root)
-    if layout is not None:
-        return layout
-    inside = [folder for folder in _folders(root) if not (folder / MARKER).is_file()]
-    found = [layout for layout in map(_layout_of, inside) if layout is not None]
-    if len(found) > 1:
-        raise StudyError(
-            f"{root} holds several datasets: {', '.join(layout.root.name for layout in found)}. Name one of them."
-        )
-    if not found:
-        raise StudyError(_what_is_there(root, inside))
-    return found[0]
+    folders = [root]
+    for _ in range(3):
+        found = [layout for layout in map(_layout_of, folders) if layout is not None]
+        if len(found) > 1:
+            names = ", ".join(str(layout.root.relative_to(root)) for layout in found)
+            raise StudyError(f"{root} holds several datasets: {names}. Name one of them.")
+        if found:
+            return found[0]
+        folders = [deeper for folder in folders for deeper in _folders(folder)]
+    raise StudyError(_what_is_there(root))
 
 
 def _folders(root: Path) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    """Return the folders in a folder, without hidden ones and drawn faces."""
+    with os.scandir(root) as entries:
+        folders = [Path(entry.path) for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+    return sorted(folder for folder in folders if not (folder / MARKER).is_file())
 
 
 def _layout_of(root: Path) -> Layout | None:
@@ -74,7 +76,7 @@ def _text_layout(root: Path) -> Layout | None:
     attributes = files[ATTRIBUTE_FILE]
     if attributes is None:
         return None
-    name = "torchvision's" if attributes.parent == root else "the official one"
+    name = "torchvision's" if attributes.parent == root else "the authors'"
     return _with_images(name, root, files, PARTITION_FILE, read_texts)
 
 
@@ -115,17 +117,10 @@ def _list_layout(root: Path) -> Layout | None:
 
 
 def _parquet_layout(root: Path) -> Layout | None:
-    files = _parquet_files(root)
-    if not files:
+    files = sorted(root.glob("*.parquet"))
+    if not any(has_attributes(file) for file in files[:1]):
         return None
-    if not has_attributes(files[0]):
-        raise StudyError(f"{root}: images only: no attribute columns in {files[0].name}. {LABELS_NEEDED}")
     return Layout("Hugging Face's parquet", root, {file.name: file for file in files}, lambda: read_parquet(files))
-
-
-def _parquet_files(root: Path) -> list[Path]:
-    """Return the parquet files in `root` or, with none there, one folder deeper (data/, or a configuration's)."""
-    return sorted(root.glob("*.parquet")) or [f for folder in _folders(root) for f in sorted(folder.glob("*.parquet"))]
 
 
 def _archives(root: Path) -> dict[str, Path]:
@@ -133,22 +128,36 @@ def _archives(root: Path) -> dict[str, Path]:
 
 
 def _find_images(root: Path, names: pd.Index) -> Images:
-    """Return the folder or zip of images; where there are several, the first that holds most of `names`."""
-    folders = [ImageFolder(root / folder) for folder in IMAGE_FOLDERS if (root / folder).is_dir()]
-    zips = [ImageZip(root / archive) for archive in ARCHIVES if (root / archive).is_file()]
-    if not folders and not zips:
-        raise StudyError(
-            f"{root} has annotations but no images: neither {IMAGE_FOLDER}/ nor {IMAGE_FOLDER}.zip is there."
-        )
-    found = folders + zips
-    return max(found, key=lambda images: names.isin(list(images.stamps)).sum()) if len(found) > 1 else found[0]
+    """Return the first folder or zip that holds all of `names`, else the one that holds most.
+
+    A zip that cannot be read matters only where there is nothing else.
+    """
+    places = [(ImageFolder, root / folder) for folder in IMAGE_FOLDERS if (root / folder).is_dir()]
+    places += [(ImageZip, path) for path in _archives(root).values()]
+    best, most, problem = None, -1, None
+    for kind, path in places:
+        try:
+            images = kind(path)
+        except StudyError as error:
+            problem = error
+            continue
+        there = int(names.isin(list(images.stamps)).sum())
+        if there > most:
+            best, most = images, there
+        if there == len(names):
+            break
+    if best is None:
+        nothing = f"{root} has annotations but no images: neither {IMAGE_FOLDER}/ nor {IMAGE_FOLDER}.zip is there."
+        raise problem or StudyError(nothing)
+    return best
 
 
-def _what_is_there(root: Path, inside: list[Path]) -> str:
+def _what_is_there(root: Path) -> str:
     """Say why there is no dataset in a folder that exists."""
     if not any(root.iterdir()):
         return f"The data root {root} is empty."
     archives = any((root / name).is_file() for name in ARCHIVES)
+    inside = _folders(root)
     places = (root, *inside, *(deeper for folder in inside for deeper in _folders(folder)))
     if archives or any(path.suffix.lower() in PICTURES for place in places for path in place.iterdir()):
         return f"The data root {root} holds images only: no attribute columns. {LABELS_NEEDED}"

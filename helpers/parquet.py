@@ -1,6 +1,6 @@
 """Hugging Face's parquet files of CelebA: labels read by column, images by row group."""
 
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +10,7 @@ from helpers.errors import StudyError
 from helpers.official import CELEBA_ATTRIBUTES
 
 IMAGE = "image"  # the column of the images, in every copy seen
+BATCH = 64  # images in memory at a time
 SPLIT_OF = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "test": "test"}
 
 
@@ -30,7 +31,7 @@ class ImageParquet:
 
     def read(self, name: str) -> bytes:
         file, group, row = self._places[name]
-        data = _row_group(file, group)[row].as_py()
+        data = _image(file, group, row)
         data = data["bytes"] if isinstance(data, dict) else data
         if not isinstance(data, bytes):
             raise StudyError(f"{self.where(name)} holds no image; download the file again.")
@@ -48,14 +49,8 @@ def read_parquet(files: list[Path]) -> tuple[pd.DataFrame, ImageParquet]:
     """Return the annotations and the images of parquet files that are named after their splits.
 
     An image is named as its file says, else by its split and its number there. Raises StudyError for files
-    without attributes, of unknown splits or in two configurations.
+    without attributes, or of unknown splits.
     """
-    folders = {file.parent for file in files}
-    if len(folders) > 1 and len({(_split(file), file.name) for file in files}) < len(files):
-        raise StudyError(
-            f"{' and '.join(sorted(map(str, folders)))} hold parquet files of the same names: configurations of "
-            "one dataset, I suppose. Name the folder of the one you want."
-        )
     files = sorted(files, key=lambda file: (list(SPLIT_OF).index(_split(file)), file.name))
     tables, places = [], []
     for file in files:
@@ -109,14 +104,36 @@ def _names(table: pd.DataFrame) -> pd.Index:
     )
 
 
-@lru_cache(maxsize=2)
-def _row_group(file: Path, group: int):
-    """Return the images of one row group, a few megabytes; the last ones read are kept, for they are read in order."""
+class _Stream:
+    """The images of one row group, a batch in memory at a time: a file may have one row group of gigabytes."""
+
+    def __init__(self, file: Path, group: int):
+        options = {"batch_size": BATCH, "row_groups": [group], "columns": [IMAGE], "use_threads": False}
+        self._batches = _open(file).iter_batches(**options)
+        self.first, self.images = 0, []
+
+    def advance(self):
+        self.first += len(self.images)
+        self.images = next(self._batches).column(IMAGE)
+
+
+_streams: dict[tuple[Path, int, int], _Stream] = {}  # of this process: the one row group that was read last
+
+
+def _image(file: Path, group: int, row: int):
+    """Return an image of a row group, which is read on from where it is; from its beginning for one before that."""
     import pyarrow
 
     try:
-        return _open(file).read_row_group(group, columns=[IMAGE]).column(IMAGE).combine_chunks()
-    except (OSError, pyarrow.ArrowException) as error:
+        key = file, group, file.stat().st_mtime_ns
+        stream = _streams.get(key)
+        if stream is None or row < stream.first:
+            _streams.clear()
+            stream = _streams[key] = _Stream(file, group)
+        while row >= stream.first + len(stream.images):
+            stream.advance()
+        return stream.images[row - stream.first].as_py()
+    except (OSError, StopIteration, pyarrow.ArrowException) as error:
         raise StudyError(f"{file}, row group {group}, cannot be read ({error}); download the file again.") from error
 
 
@@ -130,6 +147,6 @@ def _open(file: Path):
             "install pyarrow."
         ) from error
     try:
-        return parquet.ParquetFile(file)
+        return parquet.ParquetFile(file, buffer_size=2**20, pre_buffer=False)  # else a row group is read whole
     except (OSError, pyarrow.ArrowException) as error:
         raise StudyError(f"{file} is not a readable parquet file ({error}); download it again.") from error

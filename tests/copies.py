@@ -148,8 +148,8 @@ def parquet_with_integers(root: Path):
 
 LAYOUTS = {  # builder -> what the layout is called, whether it has names and identities
     torchvisions: ("torchvision's", True, True),
-    official: ("the official one", True, True),
-    official_zip: ("the official one", True, True),
+    official: ("the authors'", True, True),
+    official_zip: ("the authors'", True, True),
     deflated_zip: ("torchvision's", True, True),
     kaggle: ("Kaggle's", True, False),
     kaggle_with_id: ("Kaggle's", True, False),

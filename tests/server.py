@@ -37,7 +37,7 @@ class Server:
         self._server.server_close()
 
     def answer(self, request: BaseHTTPRequestHandler):
-        path, ranges = request.path.lstrip("/"), request.headers.get("Range")
+        path, ranges = request.path.partition("?")[0].lstrip("/"), request.headers.get("Range")
         self.asked.append((path, ranges))
         todo = self.does.get(path, [])
         act = todo if isinstance(todo, str) else todo.pop(0) if todo else "serve"
@@ -53,6 +53,9 @@ class Server:
         else:
             data = (self.root / path).read_bytes()
             first = int(ranges.removeprefix("bytes=").split("-")[0]) if ranges and act != "no ranges" else 0
+            if first >= len(data):
+                request.send_error(416)
+                return
             self._send(request, data, 206 if first else 200, "application/octet-stream", first, act)
 
     def _send(self, request, data: bytes, status: int, kind: str, first: int = 0, act: str = ""):

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image, ImageFile
 from typer.testing import CliRunner
 
-from helpers import datacheck, doctor
+from helpers import datacheck
 from helpers.__main__ import app
-from helpers.celeba import Dataset, find_layout, open_dataset
+from helpers.celeba import Dataset, find_layout, open_dataset, positives
 from helpers.datacheck import check_files, examine
 from helpers.official import OFFICIAL_COPIES, OFFICIAL_FILES
 
@@ -178,8 +178,9 @@ def whole(monkeypatch, dataset):
     """Make the drawn copy the whole of an official CelebA: its splits, its positives and its files."""
     monkeypatch.setattr(Dataset, "has_official_splits", True)
     monkeypatch.setattr("helpers.celeba.OFFICIAL_SIZES", dataset.split_sizes)
-    monkeypatch.setattr(datacheck, "OFFICIAL_POSITIVES", dataset.positives)
-    monkeypatch.setattr(doctor, "OFFICIAL_POSITIVES", dataset.positives)
+    monkeypatch.setattr(datacheck, "OFFICIAL_SIZES", dataset.split_sizes)
+    monkeypatch.setattr(datacheck, "WHOLE", len(dataset.annotations))
+    monkeypatch.setattr("helpers.celeba.OFFICIAL_POSITIVES", positives(dataset.annotations))
 
 
 def test_the_whole_official_celeba_is_sound(copy, monkeypatch):
@@ -219,8 +220,8 @@ def test_what_was_found_about_the_images_is_kept_and_found_anew_when_one_changes
 
 def test_without_json_the_check_is_written_beside_the_cache(copy):
     result = CliRunner().invoke(app, ["data", "check", str(copy)])
-    assert json.loads((copy / "cache" / "check.json").read_text())["status"] == result.exit_code == 1
-    assert "cache/check.json" in result.stdout.replace("\n", "")
+    assert json.loads((copy / "cache" / f"check-{copy.name}.json").read_text())["status"] == result.exit_code == 1
+    assert f"check-{copy.name}.json" in result.stdout.replace("\n", "")
 
 
 def test_workers_find_what_one_process_finds(copy, monkeypatch):

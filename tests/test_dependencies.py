@@ -21,7 +21,7 @@ def asked_for() -> list[Requirement]:
 def test_the_conda_environment_installs_the_project_and_lists_nothing_else():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     python, pip, editable = environment["dependencies"]
-    assert (pip, editable) == ("pip", {"pip": ["-e ."]})
+    assert (pip, editable) == ("pip", {"pip": ["-e .[fetch]"]})
     assert python == f"python{PYPROJECT['requires-python']}"
 
 

@@ -1,5 +1,6 @@
 """Downloading CelebA: from a server that misbehaves, and by clients that fail. Nothing here leaves this machine."""
 
+import hashlib
 import os
 import shutil
 import sys
@@ -9,6 +10,7 @@ import zipfile
 import copies
 import numpy as np
 import pytest
+from filelock import FileLock
 from server import Server
 
 from helpers import downloads, fetch
@@ -42,6 +44,10 @@ def blob(server):
     data = np.random.default_rng(0).bytes(3 * 2**20)
     (server.root / "blob").write_bytes(data)
     return data
+
+
+def left_beside(target):
+    return [path.name for path in target.parent.iterdir() if path.name not in (target.name, f".{target.name}.lock")]
 
 
 def parts(path):
@@ -136,7 +142,7 @@ def test_a_file_with_another_md5_is_deleted_and_one_with_the_right_is_not_asked_
 def test_a_folder_on_a_server_is_fetched_verified_and_put_in_place(server, target, dataset):
     assert fetch.fetch(server.url, target) == target
     assert len(open_dataset(str(target)).annotations) == len(dataset.annotations)
-    assert [path.name for path in target.parent.iterdir()] == [target.name]
+    assert left_beside(target) == []
 
 
 def test_a_copy_without_identities_is_fetched_all_the_same(server, target):
@@ -167,13 +173,100 @@ def test_a_copy_that_arrives_broken_is_not_put_in_place(server, target):
     path = server.root / "img_align_celeba.zip"
     with zipfile.ZipFile(path) as archive:
         images = {info.filename: archive.read(info) for info in archive.infolist()}
-    images["img_align_celeba/000100.jpg"] = images["img_align_celeba/000100.jpg"][:900]
+    whole = path.read_bytes()
     with zipfile.ZipFile(path, "w") as archive:
         for name, data in images.items():
-            archive.writestr(name, data)
-    with pytest.raises(StudyError, match=r"1 images cannot be read: 000100.jpg"):
+            archive.writestr(name, data[:900] if name.endswith("000100.jpg") else data)
+    with pytest.raises(StudyError, match=r"was deleted: 1 images cannot be read: 000100.jpg"):
         fetch.fetch(server.url, target)
-    assert not target.exists()
+    assert not target.exists() and left_beside(target) == []
+    path.write_bytes(whole)  # the server was repaired: nothing of the broken copy is used again
+    assert fetch.fetch(server.url, target) == target
+
+
+def test_parts_of_different_addresses_are_not_put_together(server, target, monkeypatch):
+    monkeypatch.setattr(downloads, "RETRIES", 0)
+    server.does["img_align_celeba.zip"] = [403]
+    with pytest.raises(StudyError, match="access is refused"):
+        fetch.fetch(server.url, target)
+    asked = len(server.asked)
+    fetch.fetch(f"{server.url}/", target)
+    assert {path for path, _ in server.asked[asked:]} == {*fetch.OFFICIAL_FILES}
+    assert left_beside(target) == []
+
+
+def test_an_address_with_a_query_keeps_it(server, target):
+    fetch.fetch(f"{server.url}/?token=1", target)
+    assert (copies.ATTR, None) in server.asked
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("ftp://x/y", "no source"),
+        ("http://x/a.tar.gz", "cannot be unpacked"),
+        ("http://x/a.7z?b", "cannot be unpacked"),
+    ],
+)
+def test_an_address_that_cannot_work_is_refused_at_once(address, reason, target):
+    with pytest.raises(StudyError, match=reason):
+        fetch.fetch(address, target)
+    assert not target.parent.exists()
+
+
+def test_a_file_in_the_way_is_seen_before_anything_is_downloaded(server, target):
+    target.parent.mkdir()
+    target.write_text("a file")
+    with pytest.raises(StudyError, match="not empty"):
+        fetch.fetch(server.url, target)
+    assert not server.asked
+
+
+def test_a_second_fetch_at_the_same_time_is_told_of_the_first(server, target):
+    target.parent.mkdir()
+    with FileLock(target.parent / f".{target.name}.lock"), pytest.raises(StudyError, match="another fetch"):
+        fetch.fetch(server.url, target)
+    assert not server.asked
+
+
+@pytest.mark.parametrize("md5", [True, False])
+def test_a_part_that_is_the_whole_file_is_taken(server, tmp_path, md5):
+    data = (server.root / FILE).read_bytes()
+    (tmp_path / f"{FILE}abcdefgh.part").write_bytes(data)
+    (tmp_path / f"{FILE}ijklmnop.part").write_bytes(data[:100])
+    known = hashlib.md5(data).hexdigest() if md5 else ""
+    path = download(tmp_path / FILE, md5=known, url=f"{server.url}/{FILE}")
+    assert path.read_bytes() == data and not parts(path)
+    assert not (md5 and server.asked)
+
+
+def test_a_part_that_google_drive_does_not_continue_is_given_up(monkeypatch, tmp_path):
+    import gdown
+
+    part = tmp_path / "a.txtabcdefgh.part"
+    part.write_text("old")
+
+    def drive(output, **_):
+        if part.exists():
+            raise gdown.exceptions.DownloadError("Server did not honor the requested byte range; kept.")
+        (tmp_path / "a.txt").write_text("new")
+
+    monkeypatch.setattr(gdown, "download", drive)
+    assert download(tmp_path / "a.txt", drive_id="0B7EVK8r0v71p").read_text() == "new"
+
+
+def test_what_other_sources_began_goes_when_one_succeeds(monkeypatch, copy, target):
+    def drive(path, md5="", **_):
+        path.write_text("half")
+        raise StudyError("gave up")
+
+    def snapshot(name, repo_type, allow_patterns, local_dir):
+        shutil.copytree(copy, local_dir, dirs_exist_ok=True)
+
+    copies.parquet_with_booleans(copy)
+    clients(monkeypatch, drive=drive, hub=snapshot)
+    fetch.fetch("", target)
+    assert left_beside(target) == []
 
 
 def test_an_occupied_folder_is_left_alone(server, target):
@@ -242,7 +335,7 @@ def test_kaggles_client_keeps_its_download_in_the_staging_folder(monkeypatch, co
     clients(monkeypatch, kaggle=dataset_download)
     fetch.fetch("kaggle", target)
     assert open_dataset(str(target)).layout.name == "Kaggle's" and "KAGGLEHUB_CACHE" not in os.environ
-    assert [path.name for path in target.parent.iterdir()] == [target.name]
+    assert left_beside(target) == []
 
 
 def test_torchvisions_files_are_asked_of_google_drive_with_their_md5_small_ones_first(monkeypatch, target, copy):

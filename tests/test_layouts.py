@@ -183,7 +183,7 @@ REFUSED = {
     without_the_partition_csv: "list_eval_partition.csv is missing",
     a_parquet_file_cut_short: "not a readable parquet file",
     a_parquet_file_of_no_split: "named after no split",
-    parquet_in_two_configurations: "configurations of one dataset",
+    parquet_in_two_configurations: "several datasets",
 }
 
 
