@@ -140,7 +140,7 @@ def _about_images(dataset: Dataset, found: dict) -> Iterator[Finding]:
         some = ", ".join(images["missing"][:NAMED])
         yield Finding(
             "remark",
-            f"a subset: {images['present']:,} of {images['listed']:,} listed images are here; not {some} …",
+            f"a subset: {images['present']:,} of {images['listed']:,} listed images are here (missing: {some}, …).",
             "Complete the download, or run with --allow-missing; the results are then a subset's.",
         )
     elif not dataset.drawn and images["listed"] < WHOLE:

@@ -124,11 +124,10 @@ def _print_findings(found: dict):
 
 
 def _write(path: Path, found: dict):
+    """Write the check as JSON; that this fails does not make the data worse."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        print(f"Written to {path}")
     except OSError as error:
-        raise StudyError(
-            f"The check cannot be written to {path} ({error.strerror}); name another by --json."
-        ) from error
-    print(f"Written to {path}")
+        print(f"The check could not be written to {path} ({error.strerror}); name another file by --json.")

@@ -156,6 +156,19 @@ def test_a_build_that_is_killed_goes_on_and_ends_as_one_that_was_not(copy, datas
     assert small_chunks == list(again.annotations.index[80:])
 
 
+def test_a_script_without_a_main_guard_ends_with_a_cache(copy, dataset):
+    """Workers run such a script again, up to where it starts workers: they must not wait for each other."""
+    script = copy.parent / "unguarded.py"
+    script.write_text(
+        "from helpers import cache, celeba\n"
+        f"cache.prepare(celeba.open_dataset({str(copy)!r}), progress=False, workers=2)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "if __name__ == '__main__'" in done.stderr
+    assert cache.cache_path(open_dataset(str(copy))).read_bytes() == cache.prepare(dataset, False).read_bytes()
+
+
 def test_workers_build_the_same_bytes_as_one_process(copy, dataset, monkeypatch):
     monkeypatch.setattr(cache, "PART", 30)
     path = cache.prepare(open_dataset(str(copy)), progress=False, workers=2)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageFile
 from typer.testing import CliRunner
 
-from helpers import datacheck
+from helpers import datacheck, doctor
 from helpers.__main__ import app
 from helpers.celeba import Dataset, find_layout, open_dataset, positives
 from helpers.datacheck import check_files, examine
@@ -216,6 +216,46 @@ def test_what_was_found_about_the_images_is_kept_and_found_anew_when_one_changes
     monkeypatch.undo()
     cut_short(copy)
     assert list(examine(open_dataset(str(copy)))["images"]["unreadable"]) == ["000006.jpg"]
+
+
+def test_a_copy_that_lists_a_part_of_celeba_is_a_part_and_not_sound(copy, monkeypatch):
+    as_official(monkeypatch, copy)
+    whole(monkeypatch, open_dataset(str(copy)))
+    monkeypatch.setattr(datacheck, "WHOLE", 202_599)
+    status, said, _ = check(copy)
+    assert status == 1 and "a part of CelebA: the copy lists 300 of its 202,599 images" in said
+
+
+def test_missing_images_are_named(copy):
+    one_missing(copy)
+    _, said, found = check(copy)
+    assert found["images"]["missing"] == ["000006.jpg"] and "missing: 000006.jpg" in said
+
+
+def test_copies_in_valid_and_test_are_told_without_advice_that_does_not_help(copy):
+    splits = copies.rows_of(copy)[2]
+    valid, test = (next(path for path in images(copy) if splits[path.name] == s) for s in "12")
+    valid.write_bytes(test.read_bytes())
+    (finding,) = [f for f in check(copy)[2]["findings"] if "two splits: 1 valid/test" in f["what"]]
+    assert "drop_duplicates" not in finding["do"] and "Nothing leaves images out" in finding["do"]
+
+
+def test_a_copy_that_is_not_recognised_has_its_json_too(tmp_path):
+    Image.new("RGB", (178, 218)).save(tmp_path / "000001.jpg")
+    result = CliRunner().invoke(app, ["data", "check", str(tmp_path)])
+    found = json.loads((tmp_path / "cache" / f"check-{tmp_path.name}.json").read_text())
+    assert result.exit_code == found["status"] == 2
+    assert "images only" in found["findings"][0]["what"] and "Four ways" in found["findings"][0]["do"]
+
+
+def test_a_json_that_cannot_be_written_does_not_change_the_verdict(copy):
+    result = CliRunner().invoke(app, ["data", "check", str(copy), "--json", "/dev/null/check.json"])
+    assert result.exit_code == 1 and "could not be written" in result.stdout
+
+
+def test_an_error_of_our_own_is_never_the_exit_status_of_a_usable_copy(copy, monkeypatch):
+    monkeypatch.setattr(doctor, "examine", lambda _: 1 / 0)
+    assert CliRunner().invoke(app, ["data", "check", str(copy)]).exit_code == 2
 
 
 def test_without_json_the_check_is_written_beside_the_cache(copy):

@@ -80,6 +80,17 @@ def test_copies_are_dropped_from_train_alone_when_that_is_asked_for(copied):
     assert dropped.fingerprint == whole.fingerprint  # one cache for both
 
 
+def test_leaving_copies_out_leaves_the_splits_as_official_as_they_are(copied, monkeypatch):
+    from helpers import celeba
+
+    root, _ = copied
+    whole = open_dataset(str(root))
+    monkeypatch.setattr(celeba, "official_splits", lambda names: whole.table["split"].reindex(names))
+    monkeypatch.setattr(celeba, "OFFICIAL_SIZES", whole.split_sizes)
+    for dataset in (whole, open_dataset(str(root), drop_duplicates=True)):
+        assert dataset.has_official_splits and dataset.is_whole_celeba
+
+
 def test_a_dropped_image_is_not_trained_on(copied):
     import torch
 

@@ -1,6 +1,7 @@
 """Copies of CelebA as people have them: each is recognised, and read as what it was made from."""
 
 import shutil
+import subprocess
 import sys
 import zipfile
 
@@ -11,7 +12,7 @@ import pytest
 
 from helpers import cache
 from helpers.celeba import find_layout, open_dataset
-from helpers.config import ATTRIBUTES, SPLITS
+from helpers.config import ATTRIBUTES, ROOT, SPLITS
 from helpers.errors import StudyError
 from helpers.images import ImageZip
 from helpers.official import OFFICIAL_SIZES, official_splits
@@ -56,21 +57,50 @@ def test_each_layout_gives_the_same_cache(layout, dataset):
         assert (images == originals[rows]).all()
 
 
-def test_the_images_of_a_parquet_file_are_read_by_row_group(copy, monkeypatch):
+def test_a_large_row_group_is_not_read_whole(tmp_path):
+    """30 MB of images in one row group: a process that reads its last and its first one grows by a few MB."""
+    import pyarrow
+    from pyarrow import parquet
+
+    images = [{"bytes": np.random.default_rng(i).bytes(10_000), "path": None} for i in range(3000)]
+    columns = {"image": images} | {name: [True] * len(images) for name in ATTRIBUTES}
+    for split in SPLITS:
+        parquet.write_table(pyarrow.table(columns), tmp_path / f"{split}.parquet", row_group_size=len(images))
+    code = (
+        "import sys, psutil\n"
+        f"sys.path.insert(0, {str(ROOT)!r})\n"
+        "from helpers.celeba import open_dataset\n"
+        f"images = open_dataset({str(tmp_path)!r}).images\n"
+        "images.read('valid-000000')\n"
+        "before = psutil.Process().memory_info().rss\n"
+        "print(sum(images.read(f'train-{i:06d}')[0] for i in (2999, 0, 1, 1500)))\n"
+        "print(psutil.Process().memory_info().rss - before)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    total, grown = map(int, done.stdout.split())
+    assert total == sum(images[i]["bytes"][0] for i in (2999, 0, 1, 1500))
+    assert grown < 10e6
+
+
+def test_images_of_a_parquet_file_are_read_in_any_order(copy, dataset):
+    copies.parquet_with_booleans(copy)
+    found = open_dataset(str(copy)).images
+    for name in np.random.default_rng(0).permutation(dataset.annotations.index)[:60]:
+        assert found.read(name) == dataset.images.read(name)
+
+
+def test_a_parquet_file_may_hold_images_as_plain_bytes(copy, dataset):
     copies.parquet_with_booleans(copy)
     from pyarrow import parquet
 
-    read = []
-    original = parquet.ParquetFile.read_row_group
-    monkeypatch.setattr(
-        parquet.ParquetFile, "read_row_group", lambda self, i, **k: read.append(i) or original(self, i, **k)
+    for path in copy.rglob("*.parquet"):
+        table = parquet.read_table(path)
+        plain = table.column("image").combine_chunks().field("bytes")
+        parquet.write_table(table.set_column(0, "image", plain), path)
+    found = open_dataset(str(copy))
+    assert found.images.read("train-000000") == dataset.images.read(
+        dataset.annotations.index[dataset.annotations["split"] == "train"][0]
     )
-    monkeypatch.setattr(parquet.ParquetFile, "read_row_groups", lambda *_, **__: pytest.fail("several at once"))
-    dataset = open_dataset(str(copy))
-    assert not read  # the labels alone
-    cache.prepare(dataset, progress=False)
-    groups = -(-dataset.split_sizes["train"] // 40) * 2  # two files of groups of 20
-    assert len(read) <= groups + 2 * 2 + 6  # each once, but where a task ends within one
 
 
 def test_of_an_unzipped_part_and_the_whole_zip_the_zip_is_read(copy):
@@ -80,6 +110,31 @@ def test_of_an_unzipped_part_and_the_whole_zip_the_zip_is_read(copy):
     assert not isinstance(open_dataset(str(copy)).images, ImageZip)
     next((copy / "img_align_celeba").iterdir()).unlink()
     assert isinstance(open_dataset(str(copy)).images, ImageZip)
+
+
+@pytest.mark.parametrize("rubbish", [b"<html>quota</html>", b"PK\x03\x04 cut off"])
+def test_a_broken_zip_beside_all_the_images_does_not_matter(copy, rubbish):
+    (copy / "img_align_celeba.zip").write_bytes(rubbish)
+    assert len(open_dataset(str(copy)).annotations) == 300
+
+
+def test_of_files_with_one_name_in_a_zip_those_of_celebas_folder_count(copy, dataset):
+    with zipfile.ZipFile(copy / "img_align_celeba.zip", "w") as file:
+        for path in sorted((copy / "img_align_celeba").iterdir()):
+            file.write(path, f"img_align_celeba\\{path.name}")
+            file.writestr(f"thumbs/{path.name}", b"small")
+            file.writestr(f"__MACOSX/img_align_celeba/{path.name}", b"fork")
+    shutil.rmtree(copy / "img_align_celeba")
+    found = open_dataset(str(copy))
+    assert all(found.images.read(n) == dataset.images.read(n) for n in found.annotations.index[::30])
+
+
+def test_a_copy_beside_parquet_files_in_a_deeper_folder_is_the_one_that_is_read(copy, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(copy, data / "celeba")
+    shutil.copytree(copy, data / "other" / "deep")
+    copies.parquet_with_booleans(data / "other" / "deep")
+    assert find_layout(str(data)).root == data / "celeba"
 
 
 def test_two_datasets_in_one_folder_have_to_be_chosen_from(copy, tmp_path):
@@ -123,6 +178,41 @@ def a_dialog(root):
 def a_list_missing(root):
     copies.lists(root)
     (root / "val_attr_list.txt").unlink()
+
+
+def a_list_with_a_column_too_many(root):
+    copies.lists(root)
+    path = root / "val_attr_list.txt"
+    first, *others = path.read_text().splitlines()
+    path.write_text("\n".join([first, *(line + " 1" for line in others)]) + "\n")
+
+
+def a_partition_in_words(root):
+    copies.kaggle(root)
+    path = root / "list_eval_partition.csv"
+    path.write_text(path.read_text().replace(",0\n", ",train\n"))
+
+
+def a_partition_with_blanks(root):
+    copies.kaggle(root)
+    path = root / "list_eval_partition.csv"
+    path.write_text(path.read_text().replace(",0\n", ",\n", 3))
+
+
+def a_person_unknown_in_parquet(root):
+    copies.parquet_with_booleans(root)
+    import pyarrow
+    from pyarrow import parquet
+
+    path = next(root.rglob("test-*.parquet"))
+    table = parquet.read_table(path)
+    people = pyarrow.array([None, *table.column("celeb_id").to_pylist()[1:]])
+    parquet.write_table(table.set_column(1, "celeb_id", people), path)
+
+
+def names_in_capitals(root):
+    for path in list((root / copies.IMAGES).iterdir()):
+        path.rename(path.with_suffix(".JPG"))
 
 
 def one_image_in_two_lists(root):
@@ -177,6 +267,11 @@ REFUSED = {
     a_dialog: "6 columns, not an image and CelebA's 40 attributes",
     a_list_missing: "no val_attr_list.txt",
     one_image_in_two_lists: "more than once",
+    a_list_with_a_column_too_many: "cannot be read as CelebA's file",
+    a_partition_in_words: "partition must be a whole number for every image",
+    a_partition_with_blanks: "partition must be a whole number for every image",
+    a_person_unknown_in_parquet: "celeb_id must be a whole number for every image",
+    names_in_capitals: "spelt in other letters",
     a_csv_of_something_else: "no column of image names",
     a_csv_that_is_a_web_page: "list_eval_partition.csv is a web page",
     a_csv_without_an_attribute: "no column for Smiling",
@@ -192,6 +287,12 @@ def test_a_copy_that_cannot_be_used_is_refused_for_what_it_is(spoil, copy):
     spoil(copy)
     with pytest.raises(StudyError, match=REFUSED[spoil]):
         open_dataset(str(copy))
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(copy, dataset):
+    for name in (copies.ATTR, copies.PART, copies.IDENT):
+        (copy / name).write_bytes(b"\xef\xbb\xbf" + (copy / name).read_bytes())
+    assert open_dataset(str(copy)).annotations.equals(dataset.annotations)
 
 
 def test_without_pyarrow_a_parquet_copy_says_what_to_install(copy, monkeypatch):
