@@ -79,7 +79,7 @@ def load_split(dataset: Dataset, split: str, device: torch.device, limit: int = 
     return Split(
         name=split,
         images=images.to(device) if _fits(images, device) else images,
-        targets=torch.from_numpy(targets).to(device),
+        targets=torch.tensor(targets, device=device),  # a copy: pandas may lend an array that must not be written
         names=list(annotations.index),
         identities=annotations["identity"].to_numpy() if "identity" in annotations else None,
     )

@@ -77,9 +77,9 @@ def test_the_official_annotations_are_known_for_what_they_are(annotations):
 
 def test_the_splits_of_a_subset_of_the_official_images_are_official_and_a_resplit_is_not(real):
     assert real.has_official_splits
-    split = real.annotations["split"].copy()
-    split.iloc[0] = "test"
-    assert not dataclasses.replace(real, annotations=real.annotations.assign(split=split)).has_official_splits
+    split = real.table["split"].copy()
+    split[real.annotations.index[0]] = "test"
+    assert not dataclasses.replace(real, table=real.table.assign(split=split)).has_official_splits
 
 
 def test_the_official_files_with_unix_line_endings_have_the_md5_of_the_copies_in_git(tmp_path):
