@@ -65,7 +65,7 @@ def check_data(data_root: str, json_path: Path | None = None) -> int:
     The JSON goes to `json_path`, else beside the dataset's cache.
     """
     found = {"root": data_root, "layout": None, "files": [], "findings": []}
-    folder = Path(data_root)
+    folder = Path(data_root) if data_root else None
     try:
         layout = find_layout(data_root)
         folder = layout.root
@@ -80,7 +80,7 @@ def check_data(data_root: str, json_path: Path | None = None) -> int:
         found["findings"] = [asdict(Finding("fault", what, do or "Put this right, and check again."))]
     found["status"] = max((STATUS[finding["severity"]] for finding in found["findings"]), default=0)
     _print_findings(found)
-    if json_path or (data_root and folder.is_dir()):
+    if json_path or (folder and folder.is_dir()):
         _write(json_path or cache_folder(folder) / f"check-{folder.resolve().name}.json", found)
     return found["status"]
 

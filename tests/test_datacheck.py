@@ -264,6 +264,12 @@ def test_without_json_the_check_is_written_beside_the_cache(copy):
     assert f"check-{copy.name}.json" in result.stdout.replace("\n", "")
 
 
+def test_a_copy_named_by_the_environment_has_its_json_too(copy, monkeypatch):
+    monkeypatch.setenv("CELEBA_ROOT", str(copy))
+    assert CliRunner().invoke(app, ["data", "check"]).exit_code == 1
+    assert (copy / "cache" / f"check-{copy.name}.json").is_file()
+
+
 def test_workers_find_what_one_process_finds(copy, monkeypatch):
     from helpers import inspection
 
