@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from helpers.config import ATTRIBUTE_FILE, DATA, IMAGE_FOLDER, PARTITION_FILE, SPLITS
 from helpers.errors import StudyError
 from helpers.faces import MARKER, draw_dataset
 from helpers.images import Images
-from helpers.inspection import inspect, load_facts
+from helpers.inspection import inspect, load_facts, save_facts
 from helpers.layouts import Layout, recognise
 from helpers.official import OFFICIAL_POSITIVES, OFFICIAL_SIZES, official_splits
 
@@ -50,7 +49,7 @@ class Dataset:
 
     @property
     def drawn(self) -> bool:
-        return (self.root / MARKER).is_file()
+        return self.layout.drawn
 
     @property
     def source(self) -> str:
@@ -123,7 +122,7 @@ class Dataset:
         facts = load_facts(path, len(self.annotations))
         if facts is None:
             facts = inspect(self.images, list(self.annotations.index))
-            _keep(path, facts)
+            save_facts(path, facts)
         table = pd.DataFrame(facts, index=self.annotations.index)
         return table.assign(digest=table["digest"].str.decode("ascii"))
 
@@ -163,18 +162,6 @@ def fingerprint(images: Images, names: pd.Index) -> str:
     stamps = images.stamps
     lines = "\n".join(f"{name} {stamps.get(name)}" for name in names)
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
-
-
-def _keep(path: Path, facts: np.ndarray):
-    """Write the facts if that is possible; they can be found again."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(fresh, "wb") as file:
-            np.save(file, facts)
-        os.replace(fresh, path)
-    except OSError:
-        fresh.unlink(missing_ok=True)
 
 
 def _is_writable(folder: Path) -> bool:

@@ -8,7 +8,6 @@ from pathlib import Path
 from helpers import labels
 from helpers.celeba import Dataset, positives, split_sizes
 from helpers.config import SPLITS
-from helpers.faces import MARKER
 from helpers.files import file_md5, is_html
 from helpers.layouts import Layout
 from helpers.official import IMAGE_SHAPE, OFFICIAL_COPIES, OFFICIAL_FILES, OFFICIAL_SIZES
@@ -30,7 +29,6 @@ class Finding:
 
 def check_files(layout: Layout) -> Iterator[dict]:
     """Yield each file that the layout has or should have: name, path, size, and how it compares with the official."""
-    drawn = (layout.root / MARKER).is_file()
     for name, path in layout.files.items():
         if path is None:
             yield {"name": name, "path": name, "size": None, "md5": "missing"}
@@ -40,7 +38,7 @@ def check_files(layout: Layout) -> Iterator[dict]:
                 "name": name,
                 "path": place,
                 "size": path.stat().st_size,
-                "md5": "drawn" if drawn else compare(name, path),
+                "md5": "drawn" if layout.drawn else compare(name, path),
             }
 
 
@@ -54,12 +52,11 @@ def compare(name: str, path: Path) -> str:
     if path.suffix == ".zip":
         same = path.stat().st_size == size and file_md5(path) == official
         return "official" if same else "different"
-    data = path.read_bytes()
-    unix = data.replace(b"\r\n", b"\n")
-    if hashlib.md5(data).hexdigest() == official:
+    if file_md5(path) == official:
         return "official"
     # The official files end their lines with CR LF; git and unzip -a make LF of it.
-    same = hashlib.md5(unix.replace(b"\n", b"\r\n")).hexdigest() == official
+    windows = path.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    same = hashlib.md5(windows).hexdigest() == official
     return "official but for line endings" if same else "different"
 
 

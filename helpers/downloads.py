@@ -2,6 +2,7 @@
 
 import contextlib
 import email.utils
+import importlib
 import time
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def in_short(error: Exception) -> str:
 
 def _has_arrived(path: Path, url: str, drive_id: str, name: str, last: bool) -> bool:
     """Make one attempt; False where another is worth it. gdown continues a part, also of any other server."""
-    gdown, requests = _clients()
+    gdown, requests = client("gdown"), client("requests")
     try:
         gdown.download(
             **({"url": url} if url else {"id": drive_id}),
@@ -75,13 +76,12 @@ def _has_arrived(path: Path, url: str, drive_id: str, name: str, last: bool) -> 
     return True
 
 
-def _clients():
+def client(name: str):
+    """Import a source's own client; StudyError says how to install it."""
     try:
-        import gdown
-        import requests
+        return importlib.import_module(name)
     except ImportError as error:
-        raise StudyError('Downloading takes gdown, which is not installed: pip install -e ".[fetch]".') from error
-    return gdown, requests
+        raise StudyError(f'Downloading takes {name}, which is not installed: pip install -e ".[fetch]".') from error
 
 
 def _wait_or_refuse(response, name: str, last: bool):
@@ -125,7 +125,7 @@ def _take_whole_part(path: Path, md5: str) -> bool:
 
 def _give_up_part(path: Path, url: str, name: str):
     """Delete a part that the server will not continue, unless it is because it sends a page instead."""
-    _, requests = _clients()
+    requests = client("requests")
     if url:  # (gdown knows Google Drive's pages)
         with requests.get(url, stream=True, timeout=TIMEOUT) as response:
             if "text/html" in response.headers.get("Content-Type", ""):

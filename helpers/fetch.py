@@ -14,10 +14,11 @@ from filelock import FileLock, Timeout
 from helpers.celeba import open_dataset
 from helpers.config import DATA, IDENTITY_FILE
 from helpers.datacheck import about_files, check_files, examine
-from helpers.downloads import download, in_short
+from helpers.downloads import client, download, in_short
 from helpers.errors import StudyError
 from helpers.official import OFFICIAL_FILES
 
+SMALL_FIRST = sorted(OFFICIAL_FILES, key=lambda name: OFFICIAL_FILES[name][1])  # they tell early of a quota
 KAGGLE, HUGGING_FACE = "jessicali9530/celeba-dataset", "flwrlabs/celeba"
 BY_HAND = (
     "By hand: https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html has list_attr_celeba.txt, list_eval_partition.txt, "
@@ -114,14 +115,14 @@ def _from_torchvision(staging: Path) -> Path:
     from torchvision.datasets import CelebA
 
     files = {name: (drive_id, md5) for drive_id, md5, name in CelebA.file_list if name in OFFICIAL_FILES}
-    for name in sorted(files, key=lambda name: OFFICIAL_FILES[name][1]):  # the small ones tell early of a quota
+    for name in SMALL_FIRST:
         drive_id, md5 = files[name]
         download(staging / name, md5, drive_id=drive_id)
     return staging
 
 
 def _from_kaggle(staging: Path) -> Path:
-    kagglehub = _client("kagglehub")
+    kagglehub = client("kagglehub")
     before = os.environ.get("KAGGLEHUB_CACHE")
     os.environ["KAGGLEHUB_CACHE"] = str(staging)  # where kagglehub continues a download
     try:
@@ -133,7 +134,7 @@ def _from_kaggle(staging: Path) -> Path:
 
 
 def _from_hugging_face(staging: Path) -> Path:
-    hub, _ = _client("huggingface_hub"), _client("pyarrow")  # to download it, and to read it
+    hub, _ = client("huggingface_hub"), client("pyarrow")  # to download it, and to read it
     _told(hub.snapshot_download, HUGGING_FACE, repo_type="dataset", allow_patterns=["*.parquet"], local_dir=staging)
     shutil.rmtree(staging / ".cache", ignore_errors=True)  # the client's notes on what was downloaded
     return staging
@@ -143,7 +144,7 @@ def _from_url(url: str, staging: Path) -> Path:
     parts = urlsplit(url)
     if parts.path.lower().endswith(".zip"):
         return _unpack(download(staging / "copy.zip", url=url))
-    for name in sorted(OFFICIAL_FILES, key=lambda name: OFFICIAL_FILES[name][1]):
+    for name in SMALL_FIRST:
         try:
             download(staging / name, url=urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{name}")))
         except StudyError as error:
@@ -165,17 +166,10 @@ def _unpack(archive: Path) -> Path:
     return folder
 
 
-def _client(name: str):
-    try:
-        return __import__(name)
-    except ImportError as error:
-        raise StudyError(f'this source takes {name}, which is not installed: pip install -e ".[fetch]".') from error
-
-
-def _told(client: Callable, *arguments, **options):
+def _told(call: Callable, *arguments, **options):
     """Call a client, whose exceptions are many; each is the reason why this source failed."""
     try:
-        return client(*arguments, **options)
+        return call(*arguments, **options)
     except Exception as error:
         raise StudyError(f"{type(error).__name__}: {in_short(error)}") from error
 

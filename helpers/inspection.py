@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,3 +69,15 @@ def load_facts(path: Path, count: int) -> np.ndarray | None:
     except (OSError, ValueError, EOFError):
         return None
     return facts if facts.dtype == FACTS and len(facts) == count else None
+
+
+def save_facts(path: Path, facts: np.ndarray):
+    """Write the facts if that is possible; they can be found again."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(fresh, "wb") as file:
+            np.save(file, facts)
+        os.replace(fresh, path)
+    except OSError:
+        fresh.unlink(missing_ok=True)

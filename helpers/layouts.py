@@ -20,7 +20,7 @@ LISTS = {"train": "train_attr_list.txt", "valid": "val_attr_list.txt", "test": "
 ANNOTATION_FOLDERS = ("", "Anno", "Eval", "annotations")
 IMAGE_FOLDERS = (f"{IMAGE_FOLDER}/{IMAGE_FOLDER}", IMAGE_FOLDER, f"Img/{IMAGE_FOLDER}")
 ARCHIVES = (f"{IMAGE_FOLDER}.zip", f"Img/{IMAGE_FOLDER}.zip")
-PICTURES = {".jpg", ".jpeg", ".png", ".parquet"}
+HOLD_IMAGES = {".jpg", ".jpeg", ".png", ".parquet"}
 LABELS_NEEDED = (
     f"Add the annotation files of CelebA ({ATTRIBUTE_FILE} and {PARTITION_FILE}), or take a copy that has them."
 )
@@ -34,6 +34,10 @@ class Layout:
     root: Path
     files: dict[str, Path | None]  # the annotation files and the archive: usual name -> where it is
     read: Callable[[], tuple[pd.DataFrame, Images]]
+
+    @property
+    def drawn(self) -> bool:
+        return (self.root / MARKER).is_file()
 
 
 def recognise(root: Path) -> Layout:
@@ -159,6 +163,6 @@ def _what_is_there(root: Path) -> str:
     archives = any((root / name).is_file() for name in ARCHIVES)
     inside = _folders(root)
     places = (root, *inside, *(deeper for folder in inside for deeper in _folders(folder)))
-    if archives or any(path.suffix.lower() in PICTURES for place in places for path in place.iterdir()):
+    if archives or any(path.suffix.lower() in HOLD_IMAGES for place in places for path in place.iterdir()):
         return f"The data root {root} holds images only: no attribute columns. {LABELS_NEEDED}"
     return f"The data root {root} has no annotations: {ATTRIBUTE_FILE} is not there, nor what other copies have."

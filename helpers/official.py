@@ -1,5 +1,6 @@
 """What the official CelebA is (Liu et al. 2015): its names, sizes, checksums, and what is known to be odd in it."""
 
+import itertools
 import re
 
 import pandas as pd
@@ -42,10 +43,7 @@ def official_splits(names: pd.Index) -> pd.Series:
     202599.jpg.
     """
     numbers = pd.Series([_number(name) for name in names], index=names)
-    edges, last = [0], 0
-    for split in SPLITS:
-        last += OFFICIAL_SIZES[split]
-        edges.append(last)
+    edges = [0, *itertools.accumulate(OFFICIAL_SIZES[split] for split in SPLITS)]
     return pd.cut(numbers, edges, labels=list(SPLITS))
 
 
