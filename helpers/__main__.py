@@ -51,12 +51,16 @@ def run(
     language: Language = "fr",
     author: Author = "",
 ):
-    """Run the seven notebooks and the report."""
+    """Run the seven notebooks and the report; the last line is the verdict of the sanity checks."""
+    from helpers.checks import read_scorecard, verdict
     from helpers.pipeline import run_study
     from helpers.planning import Study
+    from helpers.runs import SCORECARD
 
     study = Study(profile, run_name, data_root, device, allow_missing, only, start, parameter or [])
-    run_study(study, language, author)
+    folder = run_study(study, language, author)
+    line, sound = verdict(read_scorecard(folder / "results" / SCORECARD))
+    typer.secho(line, fg=None if sound else typer.colors.RED)
 
 
 @app.command()
@@ -84,8 +88,8 @@ def predict(
     """Answer the five questions for images of any size and mode, as a CSV."""
     from helpers.checkpoints import load_checkpoint
     from helpers.devices import choose_device
+    from helpers.files import write_text
     from helpers.inference import find_images, predict_images
-    from helpers.runs import write_text
 
     loaded = load_checkpoint(checkpoint)
     table, complaints = predict_images(loaded, find_images(paths), choose_device(device))

@@ -1,9 +1,45 @@
-"""What a file is, by its bytes."""
+"""Files: written whole or not at all, line by line, and what one is by its bytes."""
 
 import hashlib
+import json
+import os
 from pathlib import Path
 
 from helpers.errors import StudyError
+
+
+def write_text(path: Path, text: str):
+    """Write a text file whole or not at all; StudyError when the folder is read-only or the disk full."""
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        raise StudyError(f"{path} cannot be written ({error.strerror or error}).") from error
+
+
+def append_json(path: Path, record: dict):
+    """Add a line of JSON; one that a kill cut short before it stays a line of its own."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cut_short = path.exists() and not path.read_bytes().endswith(b"\n")
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(("\n" if cut_short else "") + json.dumps(record) + "\n")
+    except OSError as error:
+        raise StudyError(f"{path} cannot be written ({error.strerror or error}).") from error
+
+
+def read_jsons(path: Path) -> list[dict]:
+    """Return the records of a file of JSON lines, without those that a kill cut short; none where it is missing."""
+    records = []
+    if path.exists():
+        for text in path.read_text(encoding="utf-8").splitlines():
+            try:
+                records.append(json.loads(text))
+            except json.JSONDecodeError:
+                continue
+    return records
 
 
 def file_md5(path: Path) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 from helpers.batches import Split
 from helpers.cells import FACTORS, cell_name, one_by_one, side_by_side
 from helpers.config import Config
+from helpers.files import append_json, read_jsons
 from helpers.progress import bar, line
 
 
@@ -43,19 +44,12 @@ def run_grid(
     for cell, result in bar(results, total=len(left), desc="grid", unit="cell"):
         key, finished = _key(cell, data), finished + 1
         done[key] = {"key": key, **result}
-        _append(path, done[key])
+        append_json(path, done[key])
         if record := recorder(cell_name(cell)):
             for row in result["history"]:
                 record(row)
         line(f"cell {finished}/{len(cells)} {cell_name(cell)}: {_in_words(result)}")
     return _table(done[_key(cell, data)] for cell in cells)
-
-
-def _append(path: Path, cell: dict):
-    """Add a line; one that a kill cut short before it stays a line of its own."""
-    cut_short = path.exists() and not path.read_bytes().endswith(b"\n")
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(("\n" if cut_short else "") + json.dumps(cell) + "\n")
 
 
 def _in_words(result: dict) -> str:
@@ -70,16 +64,8 @@ def _key(cell: Config, data: str) -> str:
 
 
 def read_cells(path: Path) -> dict[str, dict]:
-    """Return the finished cells by key; a last line cut short by a kill is left out."""
-    cells = {}
-    if path.exists():
-        for text in path.read_text(encoding="utf-8").splitlines():
-            try:
-                cell = json.loads(text)
-                cells[cell["key"]] = cell
-            except (json.JSONDecodeError, KeyError):
-                continue
-    return cells
+    """Return the finished cells by key."""
+    return {cell["key"]: cell for cell in read_jsons(path) if "key" in cell}
 
 
 def _table(cells: Iterable[dict]) -> pd.DataFrame:

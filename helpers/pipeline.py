@@ -18,11 +18,11 @@ from helpers.config import NOTEBOOKS, ROOT, RUNS, check_parameter
 from helpers.devices import choose_device
 from helpers.errors import StudyError
 from helpers.export import to_html
+from helpers.files import write_text
 from helpers.notebooks import notebook_parameters
 from helpers.pdf import to_pdf
 from helpers.planning import Study, check_parameters, plan
 from helpers.report import report_title
-from helpers.runs import write_text
 
 REPORT_FORMATS = ("html", "pdf")
 

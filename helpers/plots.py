@@ -117,6 +117,22 @@ def plot_history(history: pd.DataFrame) -> Figure:
     return figure
 
 
+def plot_dynamics(answers: np.ndarray, targets: np.ndarray) -> Figure:
+    """A fixed batch's probabilities (epochs, images, 5) against the epoch; solid green where the label is yes."""
+    figure, axes = plt.subplots(1, len(ATTRIBUTES), figsize=(10, 2.3), sharey=True)
+    epochs = np.arange(1, len(answers) + 1)
+    for column, (attribute, axis) in enumerate(zip(ATTRIBUTES, axes, strict=True)):
+        for image, positive in enumerate(targets[:, column]):
+            look = (SPLIT_COLOURS["test"], "-") if positive else (ACCENT, ":")
+            axis.plot(epochs, answers[:, image, column], look[1], color=look[0], lw=1.2, marker=".", ms=3)
+        axis.set(title=attribute, xlabel="epoch", ylim=(-0.03, 1.03))
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes[0].set_ylabel("probability")
+    handles = [plt.Line2D([], [], color=SPLIT_COLOURS["test"]), plt.Line2D([], [], color=ACCENT, ls=":")]
+    figure.legend(handles, ["label yes", "label no"], loc="outside lower center", ncols=2, fontsize=8)
+    return figure
+
+
 def plot_curves(curves: dict[str, pd.DataFrame], title: str, column: str = "val_loss", ax: Axes | None = None) -> Axes:
     """One curve of `column` against the epoch for each named history."""
     ax = ax or plt.subplots(figsize=(5, 3))[1]

@@ -1,9 +1,10 @@
 """Run folders: results, figures, checkpoints and logs of one run, each in its place."""
 
+import getpass
 import json
 import math
-import os
 import platform
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -15,18 +16,25 @@ import pandas as pd
 import torch
 import yaml
 
+from helpers.batches import Split, load_split
 from helpers.celeba import Dataset
 from helpers.checkpoints import save_checkpoint
+from helpers.checks import Checks
 from helpers.config import CHECKPOINTS, FIGURES, META, ROOT, RUNS, Config
 from helpers.devices import choose_device, describe
 from helpers.errors import StudyError
+from helpers.files import append_json, file_md5, read_jsons, write_text
+
+SCORECARD = "checks.json"  # in results/
+TEST_LOG = "test_opened.jsonl"  # in the run's folder, and only ever added to
 
 
 class Run:
     """The folders of one run, as seen by one notebook.
 
     Results go to runs/<run_name>/results/<notebook>.json, figures to figures/<run_name>/, weights to
-    checkpoints/<run_name>/. `dataset` is what the notebook reads, where it reads one.
+    checkpoints/<run_name>/. `dataset` is what the notebook reads, where it reads one; `checks` are its sanity
+    checks, which go to results/checks.json with those of the other notebooks.
     """
 
     def __init__(self, notebook: str, config: Config, dataset: Dataset | None = None):
@@ -38,6 +46,7 @@ class Run:
         self._started = time.perf_counter()
         for folder in (self.results, self.figures):
             _make(folder)
+        self.checks = Checks(notebook, self.results / SCORECARD)
 
     def write(self, **results) -> Path:
         """Write the notebook's results, with its parameters, data and environment, as JSON."""
@@ -49,6 +58,7 @@ class Run:
             "data": self._describe_data(),
             "environment": environment(choose_device(self.config.device)),
             **results,
+            "checks": self.checks.rows,
         }
         path = self.results / f"{self.notebook}.json"
         write_text(path, json.dumps(plain(content), indent=1, ensure_ascii=False))
@@ -123,6 +133,24 @@ class Run:
 
         return log
 
+    def open_test(self, device: torch.device, checkpoint: Path) -> Split:
+        """Load the test split, after writing down who opens it, when and for which checkpoint (TEST_LOG)."""
+        record = {
+            "when": datetime.now(UTC).isoformat(timespec="seconds"),
+            "who": _user(),
+            "notebook": self.notebook,
+            "checkpoint": str(checkpoint),
+            "checkpoint_md5": file_md5(checkpoint),
+            "data": self.dataset.fingerprint,
+        }
+        append_json(self.folder / TEST_LOG, record)
+        return load_split(self.dataset, "test", device)
+
+    @property
+    def test_openings(self) -> list[dict]:
+        """Every opening of the test split in this run, the oldest first."""
+        return read_jsons(self.folder / TEST_LOG)
+
     def _describe_data(self) -> dict | None:
         if self.dataset is None:
             return None
@@ -169,6 +197,15 @@ def _git_commit() -> str:
         return ""
 
 
+def _user() -> str:
+    """Return who runs this, as user@machine."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        name = "unknown"
+    return f"{name}@{socket.gethostname()}"
+
+
 def plain(value):
     """Return `value` in JSON's types: tables as lists of rows, arrays as lists, what is not finite as null."""
     if isinstance(value, pd.DataFrame):
@@ -185,17 +222,6 @@ def plain(value):
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return str(value) if isinstance(value, Path) else value
-
-
-def write_text(path: Path, text: str):
-    """Write a text file whole or not at all; StudyError when the folder is read-only or the disk full."""
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        raise StudyError(f"{path} cannot be written ({error.strerror or error}).") from error
 
 
 def _make(folder: Path):

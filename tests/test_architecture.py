@@ -11,10 +11,10 @@ from helpers.config import ROOT
 
 # A module imports only those above it in this list. (The drawn faces stand above celeba, which draws them on demand.)
 ORDER = (
-    "errors", "config", "checks", "devices", "progress", "official", "files", "workers",
+    "errors", "config", "files", "checks", "devices", "progress", "official", "workers",
     "drawing", "faces", "images", "decoding", "inspection", "annotations", "parquet", "layouts", "celeba", "labels",
     "downloads", "datacheck", "fetch", "cache", "augmentation", "batches", "models", "metrics", "bootstrap",
-    "steps", "timing", "training", "checkpoints", "lr_finder", "cells", "grid", "inference", "runs", "plots",
+    "steps", "timing", "training", "sanity", "checkpoints", "lr_finder", "cells", "grid", "inference", "runs", "plots",
     "notebooks", "display", "wording", "report_facts", "report", "stills", "export", "pdf", "doctor",
     "planning", "pipeline", "__main__",
 )  # fmt: skip

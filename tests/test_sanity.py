@@ -1,0 +1,214 @@
+"""The scorecard: each sanity check passes on what is sound, and turns red for the fault it is there to find."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from helpers import sanity
+from helpers.batches import normalise
+from helpers.celeba import open_dataset
+from helpers.checks import Check, Checks, read_scorecard, verdict
+from helpers.config import IMAGE_FOLDER, PARTITION_FILE, Config
+from helpers.datacheck import examine
+from helpers.faces import MARKER
+from helpers.models import LogisticRegression, build_model, start_from_priors
+from helpers.training import KeepBest, fit, predict_logits
+
+CPU = torch.device("cpu")
+CONFIG = Config(batch_size=16, channels_block3=8, device="cpu", lr=0.003)
+
+
+def network(seed: int = 0):
+    return build_model(seed, CPU, 8)
+
+
+# The inputs and the labels
+
+
+def test_unnormalised_input_is_a_fault(splits):
+    images = splits["train"].images[:64]
+    assert sanity.inputs_normalised(normalise(images)).passed
+    for wrong in (images.float(), images.float() / 255, normalise(images) * 2):
+        check = sanity.inputs_normalised(wrong)
+        assert not check.passed and check.severity == "fault"
+
+
+def test_targets_shifted_by_one_are_a_fault(splits, dataset):
+    train = splits["train"]
+    assert sanity.targets_are_the_files(train, dataset).passed
+    shifted = dataclasses.replace(train, targets=train.targets.roll(1, dims=0))
+    check = sanity.targets_are_the_files(shifted, dataset)
+    assert not check.passed and check.severity == "fault"
+
+
+def test_an_annotation_file_shifted_by_one_is_seen_in_that_images_tell_nothing(splits):
+    def logits(shift: int):
+        train, valid = (
+            dataclasses.replace(s, targets=s.targets.roll(shift, 0)) for s in (splits["train"], splits["valid"])
+        )
+        model, best = LogisticRegression(), KeepBest()
+        recipe = CONFIG.but(max_epochs=12, lr=1e-3, weight_decay=1e-3, schedule="one_cycle")
+        fit(model, train, valid, recipe, augmented=False, on_epoch=best)
+        best.restore(model)
+        return predict_logits(model, valid), valid.targets.numpy()
+
+    assert sanity.images_tell_labels(*logits(0)).passed
+    assert not sanity.images_tell_labels(*logits(1)).passed
+
+
+def test_a_validation_image_in_train_is_a_fault(copy, drawn):
+    shutil.copy(drawn / MARKER, copy / MARKER)
+    names = (copy / PARTITION_FILE).read_text().split()
+    splits = dict(zip(names[::2], names[1::2], strict=True))
+    of_train, of_valid = (next(name for name, split in splits.items() if split == number) for number in "01")
+    sound = open_dataset(str(copy))
+    assert sanity.no_copies_across(examine(sound)["copies"], sound).passed
+    shutil.copy(copy / IMAGE_FOLDER / of_valid, copy / IMAGE_FOLDER / of_train)
+    spoilt = open_dataset(str(copy))
+    check = sanity.no_copies_across(examine(spoilt)["copies"], spoilt)
+    assert not check.passed and check.severity == "fault" and check.measured == "1 copies"
+
+
+@pytest.mark.parametrize(("crossing", "severity"), [(37, "remark"), (38, "fault")])
+def test_celebas_own_copies_are_a_remark_and_one_more_is_a_fault(crossing, severity):
+    class Official:
+        drawn, has_official_splits = False, True
+
+    check = sanity.no_copies_across({"extra": 200, "train/valid": crossing, "train/test": 0}, Official)
+    assert not check.passed and check.severity == severity
+
+
+# The network
+
+
+class Mixing(nn.Module):
+    """A network whose answers are compared with those of the batch: the batch dimension leaks."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = network()
+
+    def forward(self, images):
+        logits = self.inner(images)
+        return logits - logits.mean(0)
+
+
+def test_a_leaking_batch_dimension_is_a_fault(splits):
+    batch = normalise(splits["train"].images[:8])
+    assert sanity.gradient_stays_in_its_sample(network(), batch).passed
+    check = sanity.gradient_stays_in_its_sample(Mixing(), batch)
+    assert not check.passed and check.severity == "fault" and check.measured == "8 touched"
+
+
+def test_a_frozen_head_is_a_fault_and_is_named(splits):
+    assert sanity.every_parameter_learns(network(), splits["train"], CONFIG).passed
+    frozen = network()
+    frozen.head.requires_grad_(False)
+    check = sanity.every_parameter_learns(frozen, splits["train"], CONFIG)
+    assert not check.passed and "head.weight, head.bias" in check.measured
+
+
+def test_the_probe_of_the_parameters_leaves_the_model_as_it_was(splits):
+    model = network()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    sanity.every_parameter_learns(model, splits["train"], CONFIG)
+    sanity.mode_losses(model, splits["train"].subset(range(32)), CONFIG)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def trained_on(given, judged, epochs: int = 10):
+    model = network()
+    start_from_priors(model, given.targets.mean(0).clamp(0.01, 0.99))
+    fit(model, given, judged, CONFIG.but(max_epochs=epochs, lr=0.01, schedule="one_cycle"), augmented=False)
+    return sanity.no_better_than_constant("nothing to learn", model, judged)
+
+
+def test_grey_images_and_shuffled_labels_teach_nothing_and_real_ones_would_be_told(splits):
+    train, valid = splits["train"].subset(range(96)), splits["valid"]
+    assert trained_on(sanity.blanked(train), sanity.blanked(valid)).passed
+    assert trained_on(sanity.shuffled(train, 1), valid).passed
+    leak = trained_on(valid, valid, epochs=40)
+    assert not leak.passed and leak.severity == "fault"
+
+
+def test_shuffling_keeps_the_labels_and_moves_them():
+    from helpers.batches import Split
+
+    targets = torch.arange(50.0).reshape(10, 5)
+    split = Split("train", torch.zeros(10, 3, 64, 64, dtype=torch.uint8), targets, list("abcdefghij"), None)
+    dealt = sanity.shuffled(split, 0).targets
+    assert sorted(dealt[:, 0].tolist()) == targets[:, 0].tolist() and not torch.equal(dealt, targets)
+
+
+def test_batch_statistics_that_never_settled_are_remarked(splits):
+    few, model = splits["train"].subset(range(32)), network()
+    fit(model, few, few, CONFIG.but(max_epochs=30), augmented=False)
+    assert sanity.train_and_eval_mode_agree(model, few, CONFIG).passed
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_var *= 0.01
+    check = sanity.train_and_eval_mode_agree(model, few, CONFIG)
+    assert not check.passed and check.severity == "remark"
+
+
+def test_predictions_that_stand_still_are_a_fault():
+    moving = [np.full((8, 5), 0.5), np.full((8, 5), 0.6), np.full((8, 5), 0.4)]
+    assert sanity.predictions_move(moving).passed and sanity.predictions_move(moving[:1]).passed
+    assert not sanity.predictions_move([*moving, moving[-1]]).passed
+
+
+def test_other_weights_do_not_give_the_same_logits(splits):
+    assert sanity.same_logits(network(1), network(1), splits["valid"]).passed
+    assert not sanity.same_logits(network(1), network(2), splits["valid"]).passed
+
+
+# The scorecard
+
+
+def test_checks_are_kept_as_they_are_made_and_a_rerun_replaces_its_own(tmp_path):
+    path = tmp_path / "results" / "checks.json"
+    Checks("01_data", path).expect("a", "1", "1", np.bool_(True))
+    second = Checks("02_baselines", path)
+    second.expect("b", "1", "2", False)
+    assert [(row["notebook"], row["name"], row["passed"]) for row in json.loads(path.read_text())] == [
+        ("01_data", "a", True),
+        ("02_baselines", "b", False),
+    ]
+    again = Checks("01_data", path)
+    assert [row["name"] for row in read_scorecard(path)] == ["b"]
+    again.expect("c", "1", "2", False)
+    again.expect("c", "1", "1", True)
+    assert [(row["name"], row["passed"]) for row in read_scorecard(path)] == [("c", True), ("b", False)]
+    assert set(read_scorecard(path)[0]) == {"name", "expected", "measured", "passed", "severity", "notebook"}
+
+
+def test_the_verdict_names_faults_and_only_counts_remarks():
+    rows = [
+        dataclasses.asdict(check) | {"notebook": "02_baselines"}
+        for check in (Check("good", "", "", True), Check("odd", "", "", False, "remark"), Check("bad", "", "", False))
+    ]
+    line, sound = verdict(rows)
+    assert not sound and "1 passed, 1 remarks, 1 faults: bad (02_baselines)" in line and "odd" not in line
+    assert verdict(rows[:2]) == ("Checks: 1 passed, 1 remarks, 0 faults.", True)
+
+
+def test_every_opening_of_the_test_split_is_written_down_and_none_is_lost(dataset, tmp_path, monkeypatch):
+    from helpers import runs
+
+    for folder in ("RUNS", "FIGURES", "CHECKPOINTS"):
+        monkeypatch.setattr(runs, folder, tmp_path / folder)
+    checkpoint = tmp_path / "best.pt"
+    checkpoint.write_bytes(b"weights")
+    for count in (1, 2):
+        run = runs.Run("07_test", Config(data_root="drawn"), dataset)
+        assert len(run.open_test(CPU, checkpoint)) == 30 and len(run.test_openings) == count
+    record = run.test_openings[0]
+    assert record["checkpoint"] == str(checkpoint) and "@" in record["who"] and record["when"] and record["notebook"]
+    assert record["checkpoint_md5"] and record["data"] == dataset.fingerprint
+    assert pd.to_datetime(record["when"]) <= pd.Timestamp.now(tz="UTC")
