@@ -19,10 +19,11 @@ from helpers.batches import Split
 from helpers.config import Config
 from helpers.devices import choose_device
 from helpers.errors import StudyError
-from helpers.models import build_model, count_parameters
+from helpers.models import build_model, count_parameters, forward_flop
 from helpers.training import fit
 
 FACTORS = ("lr", "weight_decay", "channels_block3", "dropout")
+BACKWARD_TOO = 3  # a training step's work in forward passes: the backward pass is about two (Kaplan et al., 2020)
 MEMORY_OF_A_CELL = 1.5e9  # bytes: torch itself, and a batch of 64 in fp32
 WORTH_A_START = 20_000  # images to train on in all: two minutes on two cores
 
@@ -41,6 +42,8 @@ def run_cell(cell: Config, train: Split, valid: Split) -> dict:
     finite = math.isfinite(last["train_loss"]) and math.isfinite(last["val_loss"])
     return {
         "name": cell_name(cell),
+        "seed": cell.seed,
+        "max_epochs": cell.max_epochs,
         **{factor: getattr(cell, factor) for factor in FACTORS},
         "parameters": count_parameters(model),
         "train_loss": float(last["train_loss"]) if finite else None,
@@ -48,8 +51,19 @@ def run_cell(cell: Config, train: Split, valid: Split) -> dict:
         "val_f1": float(last["val_f1"]),
         "val_acc": float(last["val_acc"]),
         "seconds": float(history["seconds"].sum()),
+        "tflop": BACKWARD_TOO * forward_flop(model) * len(train) * len(history) / 1e12,
         "history": json.loads(history.to_json(orient="records")),
     }
+
+
+def try_cell(cell: Config, train: Split, valid: Split) -> dict:
+    """Return `run_cell`'s result; where the training fails, {"error": why}, so that the other cells go on."""
+    try:
+        return run_cell(cell, train, valid)
+    except StudyError:
+        raise
+    except Exception as error:  # of any kind: out of memory, a CUDA error, a bug that one cell alone shows
+        return {"error": f"{type(error).__name__}: {error}"}
 
 
 def how_many_at_once(cells: list[Config], images: int, device: torch.device) -> int:
@@ -67,9 +81,9 @@ def how_many_at_once(cells: list[Config], images: int, device: torch.device) -> 
 
 
 def one_by_one(cells: list[Config], train: Split, valid: Split) -> Iterator[tuple[Config, dict]]:
-    """Yield each cell and its result, in order."""
+    """Yield each cell and its result (`try_cell`), in order."""
     for cell in cells:
-        yield cell, run_cell(cell, train, valid)
+        yield cell, try_cell(cell, train, valid)
 
 
 def side_by_side(cells: list[Config], train: Split, valid: Split, at_once: int) -> Iterator[tuple[Config, dict]]:
@@ -121,4 +135,4 @@ def _leave_with(parent):
 
 
 def _work(cell: Config) -> dict:
-    return run_cell(cell, *_splits)
+    return try_cell(cell, *_splits)

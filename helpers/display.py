@@ -3,6 +3,8 @@
 import pandas as pd
 from IPython.display import HTML, Markdown, display
 
+RATES = ("lr", "weight_decay", "valley", "steep", "minimum", "slide")  # columns that span orders of magnitude
+
 
 def say(markdown: str):
     """Show an answer, its numbers filled in from what was measured."""
@@ -12,8 +14,8 @@ def say(markdown: str):
 def show_table(table: pd.DataFrame, digits: int = 4, hide: tuple[str, ...] = ()):
     """Show a table with thousands separators for counts and `digits` decimals for fractions."""
     shown = table.drop(columns=list(hide))
-    small = [name for name in ("lr", "weight_decay") if name in shown]
-    shown = shown.assign(**{name: shown[name].map("{:g}".format) for name in small})
+    small = [name for name in RATES if name in shown]
+    shown = shown.assign(**{name: shown[name].map("{:.3g}".format) for name in small})
     formats = dict.fromkeys(shown.select_dtypes("integer").columns, "{:,}".format)
     number = f"{{:.{digits}f}}".format
     html = shown.to_html(

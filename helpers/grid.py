@@ -1,9 +1,10 @@
-"""The course's grid: cells, each trained alone from the same seed; a cell that is done is not run again."""
+"""The course's grid: cells, each trained alone and once a seed; a cell that is done is not run again."""
 
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -11,14 +12,19 @@ import pandas as pd
 from helpers.batches import Split
 from helpers.cells import FACTORS, cell_name, one_by_one, side_by_side
 from helpers.config import Config
+from helpers.effects import by_cell
+from helpers.errors import StudyError
 from helpers.files import append_json, read_jsons
 from helpers.progress import bar, line
 
+ATTEMPTS = 2  # at a cell that fails, before the others' results are returned without it
 
-def grid_cells(config: Config, lr, weight_decay, channels_block3, dropout) -> list[Config]:
-    """Return one Config a combination of the factors' values, in a fixed order."""
+
+def grid_cells(config: Config, lr, weight_decay, channels_block3, dropout, seeds=()) -> list[Config]:
+    """Return one Config a combination of the factors' values and a seed (the config's own if none is given)."""
     product = itertools.product(lr, weight_decay, channels_block3, dropout)
-    return [config.but(**dict(zip(FACTORS, values, strict=True))) for values in product]
+    cells = [config.but(**dict(zip(FACTORS, values, strict=True))) for values in product]
+    return [cell.but(seed=seed) for cell in cells for seed in dict.fromkeys(seeds or [config.seed])]
 
 
 def run_grid(
@@ -30,26 +36,69 @@ def run_grid(
     recorder: Callable[[str], Callable | None] = lambda name: None,
     at_once: int = 1,
 ) -> pd.DataFrame:
-    """Train every cell that `path` does not hold yet, `at_once` of them at a time; return the grid as a table.
+    """Train every cell that `path` does not hold yet, `at_once` of them at a time; return a row each.
 
     `path` is a JSONL file, one finished cell a line; `data` names the images (a dataset's fingerprint), so
-    that a cell of other data is another cell. `recorder(cell's name)` gives a function that takes the rows of
-    a finished cell's history one by one.
+    that a cell of other data is another cell. A cell that fails is tried again after the others; one that
+    fails again is written down as failed, is not in the table, and is tried anew by the next call.
+    `recorder(cell's name)` gives a function that takes the rows of a finished cell's history one by one.
     """
     done = read_cells(path)
     left = [cell for cell in cells if _key(cell, data) not in done]
-    at_once = min(at_once, len(left))
-    results = side_by_side(left, train, valid, at_once) if at_once > 1 else one_by_one(left, train, valid)
     finished = len(cells) - len(left)
-    for cell, result in bar(results, total=len(left), desc="grid", unit="cell"):
-        key, finished = _key(cell, data), finished + 1
-        done[key] = {"key": key, **result}
-        append_json(path, done[key])
-        if record := recorder(cell_name(cell)):
-            for row in result["history"]:
-                record(row)
-        line(f"cell {finished}/{len(cells)} {cell_name(cell)}: {_in_words(result)}")
-    return _table(done[_key(cell, data)] for cell in cells)
+    for _attempt in range(ATTEMPTS):
+        failed, several = [], min(at_once, len(left))
+        results = side_by_side(left, train, valid, several) if several > 1 else one_by_one(left, train, valid)
+        for cell, result in bar(results, total=len(left), desc="grid", unit="cell"):
+            if "error" in result:
+                failed.append(cell)
+                append_json(path, {"failed": run_name(cell), **result})
+                line(f"cell {run_name(cell)} failed: {result['error']}")
+                continue
+            key, finished = _key(cell, data), finished + 1
+            done[key] = {"key": key, **result}
+            append_json(path, done[key])
+            if record := recorder(cell_name(cell) if _one_seed(cells) else run_name(cell)):
+                for row in result["history"]:
+                    record(row)
+            line(f"cell {finished}/{len(cells)} {run_name(cell)}: {_in_words(result)}")
+        if not (left := failed):
+            break
+    if len(left) == len(cells):
+        raise StudyError(f"Every cell of the grid failed, {ATTEMPTS} times each; {path} says why.")
+    rows = [done[_key(cell, data)] for cell in cells if _key(cell, data) in done]
+    return pd.DataFrame(rows).drop(columns=["key"])
+
+
+def run_rungs(cells: list[Config], epochs: list[int], run: Callable[[list[Config]], pd.DataFrame], keep: int):
+    """Yield the trainings of successive halving: all cells for `epochs[0]`, the best `1 / keep` for the next, ….
+
+    Each rung trains anew, so that a schedule has its full length. Jamieson and Talwalkar, "Non-stochastic best
+    arm identification and hyperparameter optimization" (2016).
+    """
+    for rung, budget in enumerate(epochs, start=1):
+        trainings = run([cell.but(max_epochs=budget) for cell in cells])
+        yield trainings
+        if rung < len(epochs):
+            best = set(by_cell(trainings)["name"].head(math.ceil(trainings["name"].nunique() / keep)))
+            cells = [cell for cell in cells if cell_name(cell) in best]
+
+
+def halving_epochs(max_epochs: int, keep: int) -> list[int]:
+    """Return the epochs of each rung, the last `max_epochs`, each a `keep`-th of the next; `keep` 0: one rung."""
+    epochs = [max_epochs]
+    while keep and epochs[0] // keep:
+        epochs.insert(0, epochs[0] // keep)
+    return epochs
+
+
+def run_name(cell: Config) -> str:
+    """Return the name of one training: its cell's, and the seed."""
+    return f"{cell_name(cell)}_seed{cell.seed}"
+
+
+def _one_seed(cells: list[Config]) -> bool:
+    return len({cell.seed for cell in cells}) == 1
 
 
 def _in_words(result: dict) -> str:
@@ -64,31 +113,5 @@ def _key(cell: Config, data: str) -> str:
 
 
 def read_cells(path: Path) -> dict[str, dict]:
-    """Return the finished cells by key."""
+    """Return the finished cells by key; failed ones are none of them."""
     return {cell["key"]: cell for cell in read_jsons(path) if "key" in cell}
-
-
-def _table(cells: Iterable[dict]) -> pd.DataFrame:
-    table = pd.DataFrame(cells).drop(columns=["key"])
-    return table.sort_values(["val_loss", "parameters"], na_position="last", ignore_index=True)
-
-
-def best_cell(table: pd.DataFrame) -> dict:
-    """Return the factors of the cell with the lowest valid loss, ties to the smaller network."""
-    return {factor: table.iloc[0][factor].item() for factor in FACTORS}
-
-
-def factor_effects(table: pd.DataFrame) -> pd.DataFrame:
-    """Return, for each value of each factor, the best and the mean valid loss over the other factors."""
-    effects = [
-        table.groupby(factor)["val_loss"].agg(best="min", mean="mean", cells="count").reset_index(names="value")
-        for factor in FACTORS
-    ]
-    return pd.concat(effects, keys=FACTORS, names=["factor", None]).reset_index("factor").reset_index(drop=True)
-
-
-def curves_by_factor(cells: list[dict], best: dict, factor: str) -> dict[str, pd.DataFrame]:
-    """Return the histories of the best cell and of those that differ from it in `factor` alone, by its value."""
-    alike = [cell for cell in cells if all(cell[other] == best[other] for other in FACTORS if other != factor)]
-    ordered = sorted(alike, key=lambda cell: cell[factor])
-    return {f"{factor} {cell[factor]:g}": pd.DataFrame(cell["history"]) for cell in ordered}

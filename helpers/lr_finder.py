@@ -61,23 +61,13 @@ def _sweep(model: nn.Module, train: Split, config: Config, lrs: np.ndarray) -> p
 
 @dataclass(frozen=True)
 class Suggestions:
-    """What a sweep suggests: two rules' lr, and the window in which the loss falls."""
+    """What a sweep suggests: fastai's four rules' lr, and the window in which the loss falls."""
 
     valley: float
     steep: float
+    minimum: float
+    slide: float  # NaN where the sweep has too few steps for it
     window: tuple[float, float]
-
-
-def suggest(sweep: pd.DataFrame) -> Suggestions:
-    """Read fastai's valley and steep suggestions, and the stable window, off a sweep's smoothed losses.
-
-    As in fastai's Learner.lr_find, the first tenth and the last five points are left out, and values that
-    are not finite. The window goes from where a tenth of the fall is done to the lowest point.
-    """
-    kept = sweep.iloc[len(sweep) // 10 : -5] if len(sweep) > 20 else sweep
-    kept = kept[np.isfinite(kept["smoothed"])]
-    lrs, losses = kept["lr"].to_numpy(), kept["smoothed"].to_numpy()
-    return Suggestions(valley(lrs, losses), steep(lrs, losses), stable_window(lrs, losses))
 
 
 def valley(lrs: np.ndarray, losses: np.ndarray) -> float:
@@ -98,6 +88,29 @@ def steep(lrs: np.ndarray, losses: np.ndarray) -> float:
     return float(lrs[int(slopes.argmin())])
 
 
+def minimum(lrs: np.ndarray, losses: np.ndarray) -> float:
+    """Return a tenth of the lr at which the loss is lowest (fastai's minimum)."""
+    return float(lrs[losses.argmin()]) / 10
+
+
+def slide(lrs: np.ndarray, losses: np.ndarray, width: int = 15, threshold: float = 0.005) -> float:
+    """Return the lr left of the steep rise at the end (fastai's slide, with its two constants).
+
+    A window of `width` steps slides from the end of the curve to its beginning, as long as the loss's slopes
+    (a step, not a unit of lr) at its two ends differ by more than `threshold`; the suggestion is the lr at the
+    left end of the last such window, and at that of the first one where there is none. NaN on shorter curves.
+    """
+    if len(losses) <= width:
+        return math.nan
+    slopes = np.gradient(losses)
+    left, right = len(losses) - 1 - width, len(losses) - 1
+    suggestion = lrs[left]
+    while left >= 0 and abs(slopes[right] - slopes[left]) > threshold:
+        suggestion = lrs[left]
+        left, right = left - 1, right - 1
+    return float(suggestion)
+
+
 def stable_window(lrs: np.ndarray, losses: np.ndarray) -> tuple[float, float]:
     """Return the lr where a tenth of the smoothed loss's fall is done, and the lr of its lowest point."""
     lowest = int(losses.argmin())
@@ -105,3 +118,40 @@ def stable_window(lrs: np.ndarray, losses: np.ndarray) -> tuple[float, float]:
     threshold = falling.max() - 0.1 * (falling.max() - losses[lowest])
     begins = int(falling.argmax()) + int((falling[falling.argmax() :] <= threshold).argmax())
     return float(lrs[begins]), float(lrs[lowest])
+
+
+RULES = (valley, steep, minimum, slide)
+
+
+def suggest(sweep: pd.DataFrame, steps: int = 0) -> Suggestions:
+    """Read fastai's four suggestions, and the stable window, off a sweep's smoothed losses.
+
+    As in fastai's `Learner.lr_find`, the first tenth of the `steps` that were planned (if not given, of those
+    made), the last five, and everything from the first value on that is not finite are left out; a sweep of
+    which too little would remain is read whole. The window goes from where a tenth of the fall is done to the
+    lowest point.
+    """
+    kept = sweep.iloc[(steps or len(sweep)) // 10 : -5]
+    kept = _finite(kept if len(kept) > 10 else sweep)
+    lrs, losses = kept["lr"].to_numpy(), kept["smoothed"].to_numpy()
+    four = {rule.__name__: rule(lrs, losses) for rule in RULES}
+    return Suggestions(**four, window=stable_window(lrs, losses))
+
+
+def _finite(sweep: pd.DataFrame) -> pd.DataFrame:
+    """Return a sweep up to its first loss that is not finite."""
+    bad = ~np.isfinite(sweep["smoothed"].to_numpy())
+    return sweep.iloc[: int(bad.argmax())] if bad.any() else sweep
+
+
+def band(sweeps: dict[int, pd.DataFrame]) -> pd.DataFrame:
+    """Return the smoothed losses of several seeds' sweeps by lr: mean, low, high, as far as all of them got."""
+    length = min(len(_finite(sweep)) for sweep in sweeps.values())
+    losses = np.stack([sweep["smoothed"].to_numpy()[:length] for sweep in sweeps.values()])
+    lrs = next(iter(sweeps.values()))["lr"].to_numpy()[:length]
+    return pd.DataFrame({"lr": lrs, "mean": losses.mean(0), "low": losses.min(0), "high": losses.max(0)})
+
+
+def typical(lrs) -> float:
+    """Return the geometric mean of some learning rates, those left out that are NaN."""
+    return float(np.exp(np.nanmean(np.log(lrs))))

@@ -1,11 +1,13 @@
 """The course's CNN, and the linear model it is compared with."""
 
+import copy
 from collections import OrderedDict
 
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from helpers.config import ATTRIBUTES, IMAGE_SIZE
+from helpers.config import ATTRIBUTES, IMAGE_SIZE, META
 
 COURSE_PARAMETERS = 372_997  # of the course's network with channels_block3=256
 
@@ -62,6 +64,14 @@ def build_model(seed: int, device: torch.device, channels_block3: int = 256, dro
 def count_parameters(model: nn.Module) -> int:
     """Return the number of trainable parameters."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def forward_flop(model: nn.Module) -> int:
+    """Return the floating-point operations of one image's forward pass, a multiply-add counted as two."""
+    probe = copy.deepcopy(model).to("meta").eval()  # shapes without values
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        probe(torch.empty(1, *META["input_shape"], device="meta"))
+    return counter.get_total_flops()
 
 
 @torch.no_grad()

@@ -146,19 +146,22 @@ def plot_curves(curves: dict[str, pd.DataFrame], title: str, column: str = "val_
     return ax
 
 
-def plot_sweep(sweep: pd.DataFrame, marks: dict[str, float], window: tuple[float, float]) -> Axes:
-    """The lr range test: raw and smoothed loss against lr, suggestions marked, the stable window shaded."""
-    ax = plt.subplots(figsize=(7.5, 3.4))[1]
-    ax.plot(sweep["lr"], sweep["loss"], color=SOFT, lw=0.7, alpha=0.7, label="loss of each batch")
-    ax.plot(sweep["lr"], sweep["smoothed"], color=INK, lw=2, label="smoothed")
-    ax.axvspan(*window, color=SPLIT_COLOURS["test"], alpha=0.12, label=f"stable: {window[0]:.1e} to {window[1]:.1e}")
-    for (name, lr), colour in zip(
-        marks.items(), (ACCENT, SPLIT_COLOURS["train"], SPLIT_COLOURS["valid"]), strict=False
-    ):
-        ax.axvline(lr, color=colour, lw=1.5, ls="--", label=f"{name}: {lr:.1e}")
-    smoothed = sweep["smoothed"]
-    ax.set(xscale="log", xlabel="lr", ylabel="loss", title="Learning-rate range test")
-    ax.set_ylim(smoothed.min() - 0.1, min(smoothed.max() * 1.1, 4 * smoothed.min()) + 0.05)
+def plot_sweeps(sweeps: dict[int, pd.DataFrame], band: pd.DataFrame, marks: dict[str, float], window) -> Axes:
+    """Range tests of several seeds: the smoothed loss of each, their band and mean, suggestions and window."""
+    ax = plt.subplots(figsize=(8, 3.6))[1]
+    first = next(iter(sweeps.values()))
+    ax.plot(first["lr"], first["loss"], color=SOFT, lw=0.6, alpha=0.6, label="each batch (first seed)")
+    if len(sweeps) > 1:
+        ax.fill_between(band["lr"], band["low"], band["high"], color=INK, alpha=0.15, lw=0, label="range of the seeds")
+    ax.plot(band["lr"], band["mean"], color=INK, lw=2, label=f"smoothed, mean of {len(sweeps)}")
+    ax.axvspan(*window, color=SPLIT_COLOURS["test"], alpha=0.12, label=f"falls: {window[0]:.1e} to {window[1]:.1e}")
+    looks = zip((ACCENT, *SPLIT_COLOURS.values()), ("--", "-.", ":", (0, (1, 1))), strict=True)
+    for (name, lr), (colour, style) in zip(marks.items(), looks, strict=False):
+        if np.isfinite(lr):
+            ax.axvline(lr, color=colour, lw=1.6, ls=style, label=f"{name}: {lr:.1e}")
+    low, high = band["mean"].min(), band["mean"].max()
+    ax.set(xscale="log", xlabel="learning rate", ylabel="loss (nats)", title="Learning-rate range test")
+    ax.set_ylim(low - 0.1, min(high * 1.1, 4 * low) + 0.05)
     ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax
 
@@ -214,21 +217,45 @@ def _spread(values: pd.Series, as_levels: bool) -> pd.Series:
     return (numbers - numbers.min()) / span if span else numbers * 0 + 0.5
 
 
-def plot_effects(effects: pd.DataFrame) -> Figure:
-    """For each factor, the best and the mean valid loss of the cells with each value."""
+def plot_isolation(effects: pd.DataFrame, noise: float | None) -> Figure:
+    """For each factor, the best and the mean valid loss of the cells with each value, and the noise of a seed.
+
+    `effects` is `effects.factor_effects`'; `noise` the standard deviation from seed to seed, None where unknown.
+    """
     factors = list(dict.fromkeys(effects["factor"]))
-    figure, axes = plt.subplots(1, len(factors), figsize=(2.4 * len(factors), 2.8), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(1, len(factors), figsize=(2.4 * len(factors), 3), sharey=True, squeeze=False)
     for axis, factor in zip(axes[0], factors, strict=True):
         rows = effects[effects["factor"] == factor]
         positions = range(len(rows))
-        axis.plot(positions, rows["mean"], "o-", color=SOFT, label="mean of the cells")
-        axis.plot(positions, rows["best"], "o-", color=ACCENT, label="best cell")
+        if noise is not None:
+            lowest = rows["best"].min()
+            axis.axhspan(lowest - noise, lowest + noise, color=ACCENT, alpha=0.12, lw=0, label="best ± noise of a seed")
+        axis.plot(positions, rows["mean"], "s:", color=SOFT, label="mean of the cells")
+        axis.plot(positions, rows["best"], "o-", color=ACCENT, label="best of the rest")
         axis.set_xticks(positions, [f"{value:g}" for value in rows["value"]])
         axis.set_title(factor)
         axis.margins(x=0.25)
-    axes[0][0].set_ylabel("valid loss")
-    axes[0][-1].legend(fontsize=8)
+    axes[0][0].set_ylabel("valid loss (nats)")
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
     return figure
+
+
+def plot_differences(effects: pd.DataFrame) -> Axes:
+    """Each value's effect on the valid loss, against its factor's first value, with its 95 % interval."""
+    rows = effects.dropna(subset="difference").iloc[::-1]
+    ax = plt.subplots(figsize=(7, 0.4 * len(rows) + 1.2))[1]
+    for position, row in enumerate(rows.itertuples()):
+        colour = ACCENT if row.verdict in ("lower", "higher") else SOFT
+        ax.plot([row.low, row.high], [position] * 2, color=colour, lw=2)
+        ax.plot(row.difference, position, "o", color=colour)
+        ax.annotate(row.verdict, (1.01, position), xycoords=("axes fraction", "data"), va="center", fontsize=8)
+    ax.axvline(0, color=INK, lw=1)
+    ax.set_yticks(range(len(rows)), [f"{row.factor} {row.value:g}" for row in rows.itertuples()])
+    ax.set(
+        xlabel="difference of valid loss from the factor's first value (95 % interval)", ylim=(-0.6, len(rows) - 0.4)
+    )
+    ax.grid(axis="y", visible=False)
+    return ax
 
 
 def plot_bars(table: pd.DataFrame, title: str) -> Axes:
