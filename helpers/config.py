@@ -81,6 +81,7 @@ RULES = {
     "extra_lr": (float, _between(1e-8, 10)),
     "extra_schedule": (str, _one_of("constant", "one_cycle")),
     "checkpoint": (str, _FREE),
+    "compare_with": (str, _FREE),
     "language": (str, _one_of("fr", "en")),
     "author": (str, _FREE),
 }

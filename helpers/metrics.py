@@ -39,6 +39,11 @@ def entropy(rates: np.ndarray) -> float:
     return float(np.mean(-rates * np.log(rates) - (1 - rates) * np.log(1 - rates)))
 
 
+def calibration_bins(probability: np.ndarray, bins: int) -> np.ndarray:
+    """Return the number of the equal bin of [0, 1] that each probability lies in; 1 is in the last."""
+    return np.minimum((np.nan_to_num(probability) * bins).astype(int), bins - 1)
+
+
 def confusion_counts(predicted: np.ndarray, targets: np.ndarray) -> pd.DataFrame:
     """Return true and false positives and negatives, one row an attribute."""
     predicted, targets = np.asarray(predicted, bool), np.asarray(targets, bool)

@@ -80,8 +80,13 @@ class Run:
         """Say whether that notebook's results are there."""
         return (self.results / f"{notebook}.json").is_file()
 
-    def save_figure(self, figure, name: str) -> Path:
-        """Save a figure as figures/<run_name>/<notebook>_<name>.png; drawn faces are said to be drawn."""
+    def save_figure(self, figure, name: str, note: str = "") -> Path:
+        """Save a figure as figures/<run_name>/<notebook>_<name>.png; drawn faces are said to be drawn.
+
+        `note` stands below it: how many images, which seeds.
+        """
+        if note:
+            figure.text(0.0, -0.01, note, ha="left", va="top", fontsize=7.5, color="#555")
         if self.dataset is not None and self.dataset.drawn:
             figure.text(1.0, -0.01, "drawn faces", ha="right", va="top", fontsize=7.5, color="#a33")
         path = self.figures / f"{self.notebook}_{name}.png"
@@ -133,14 +138,13 @@ class Run:
 
         return log
 
-    def open_test(self, device: torch.device, checkpoint: Path) -> Split:
-        """Load the test split, after writing down who opens it, when and for which checkpoint (TEST_LOG)."""
+    def open_test(self, device: torch.device, checkpoints: list[Path]) -> Split:
+        """Load the test split, after writing down who opens it, when and for which checkpoints (TEST_LOG)."""
         record = {
             "when": datetime.now(UTC).isoformat(timespec="seconds"),
             "who": _user(),
             "notebook": self.notebook,
-            "checkpoint": str(checkpoint),
-            "checkpoint_md5": file_md5(checkpoint),
+            "checkpoints": {str(path): file_md5(path) for path in checkpoints},
             "data": self.dataset.fingerprint,
         }
         append_json(self.folder / TEST_LOG, record)

@@ -14,8 +14,9 @@ ORDER = (
     "errors", "config", "files", "checks", "devices", "progress", "official", "workers",
     "drawing", "faces", "images", "decoding", "inspection", "annotations", "parquet", "layouts", "celeba", "labels",
     "downloads", "datacheck", "fetch", "cache", "augmentation", "batches", "models", "metrics", "bootstrap",
-    "steps", "timing", "training", "sanity", "checkpoints", "lr_finder", "cells", "effects", "grid", "inference",
-    "runs", "plots", "notebooks", "display", "wording", "report_facts", "report", "stills", "export", "pdf", "doctor",
+    "calibration", "comparison", "published", "steps", "timing", "training", "sanity", "gradcam", "checkpoints",
+    "lr_finder", "cells", "effects", "grid", "inference", "runs", "model_card", "plots", "notebooks", "display",
+    "wording", "report_facts", "report", "stills", "export", "pdf", "doctor",
     "planning", "pipeline", "__main__",
 )  # fmt: skip
 MODULES = sorted(p for p in (ROOT / "helpers").rglob("*.py") if p.name != "__init__.py" or p.parent.name == "drawing")

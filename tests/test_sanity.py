@@ -207,8 +207,13 @@ def test_every_opening_of_the_test_split_is_written_down_and_none_is_lost(datase
     checkpoint.write_bytes(b"weights")
     for count in (1, 2):
         run = runs.Run("07_test", Config(data_root="drawn"), dataset)
-        assert len(run.open_test(CPU, checkpoint)) == 30 and len(run.test_openings) == count
+        assert len(run.open_test(CPU, [checkpoint])) == 30 and len(run.test_openings) == count
     record = run.test_openings[0]
-    assert record["checkpoint"] == str(checkpoint) and "@" in record["who"] and record["when"] and record["notebook"]
-    assert record["checkpoint_md5"] and record["data"] == dataset.fingerprint
+    assert (
+        list(record["checkpoints"]) == [str(checkpoint)]
+        and "@" in record["who"]
+        and record["when"]
+        and record["notebook"]
+    )
+    assert record["checkpoints"][str(checkpoint)] and record["data"] == dataset.fingerprint
     assert pd.to_datetime(record["when"]) <= pd.Timestamp.now(tz="UTC")

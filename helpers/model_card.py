@@ -1,0 +1,42 @@
+"""The model card of a run: what the network is, was trained on, can do and cannot, filled from the results."""
+
+import json
+from pathlib import Path
+
+import jinja2
+
+from helpers.checkpoints import Checkpoint
+from helpers.config import ATTRIBUTES
+from helpers.files import read_jsons, write_text
+from helpers.models import count_parameters, forward_flop
+from helpers.official import OFFICIAL_SIZES
+from helpers.runs import TEST_LOG
+
+TEMPLATE = Path(__file__).parent / "templates" / "model_card.md.j2"
+
+
+def write_model_card(folder: Path, checkpoint: Checkpoint) -> Path:
+    """Write MODEL_CARD.md into a run's folder from the results of its 07_test and the checkpoint it tested.
+
+    The form is that of Hugging Face's model cards (Mitchell et al., "Model Cards for Model Reporting", 2019): YAML
+    between two lines of dashes, with the figures in `model-index`, then prose.
+    """
+    result = json.loads((folder / "results" / "07_test.json").read_text(encoding="utf-8"))
+    scores = {(row["of"], row["metric"]): row for row in result["intervals"]}
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["n"] = lambda value, digits=4: "—" if value is None else f"{value:.{digits}f}"
+    text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        result=result,
+        content=checkpoint.content,
+        scores=scores,
+        attributes=ATTRIBUTES,
+        parameters=count_parameters(checkpoint.model),
+        mflop=forward_flop(checkpoint.model) / 1e6,
+        official=OFFICIAL_SIZES,
+        openings=len(read_jsons(folder / TEST_LOG)),
+        name=folder.name,
+        gap=next((gap for gap in result["gaps"] if gap["enough"]), None),
+    )
+    path = folder / "MODEL_CARD.md"
+    write_text(path, text)
+    return path
