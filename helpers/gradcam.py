@@ -45,14 +45,16 @@ def _with_features(model: nn.Module, inputs: torch.Tensor) -> tuple[torch.Tensor
 
 
 def examples(answers: np.ndarray, targets: np.ndarray, attribute: int, count: int, seed: int) -> list[int]:
-    """Return `count` images that are rightly said to have the attribute, then up to `count` answered wrongly.
+    """Return `count` images: half of them rightly said to have the attribute, half answered wrongly.
 
-    `answers` are 0/1 (N, 5). Drawn at random, so that they are typical and not the best.
+    `answers` are 0/1 (N, 5). Drawn at random, so that they are typical and not the best; where one kind has too
+    few, more of the other, then of the rest.
     """
-    rng = np.random.default_rng(seed)
-    yes, truth = answers[:, attribute] == 1, targets[:, attribute] == 1
-    chosen = (rng.permutation(np.flatnonzero(rows))[:count] for rows in (yes & truth, yes != truth))
-    return [int(row) for rows in chosen for row in rows]
+    order = np.random.default_rng(seed).permutation(len(answers))
+    yes, truth = answers[order, attribute] == 1, targets[order, attribute] == 1
+    right, wrong = order[yes & truth], order[yes != truth]
+    chosen = [*right[: count // 2], *wrong[: count - count // 2], *right[count // 2 :], *wrong[count // 2 :], *order]
+    return [int(row) for row in dict.fromkeys(chosen)][:count]
 
 
 def randomised(model: nn.Module, seed: int) -> nn.Module:

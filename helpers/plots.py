@@ -315,14 +315,16 @@ def plot_intervals(table: pd.DataFrame, columns: tuple[str, ...]) -> Figure:
 
 
 def plot_reliability(before: pd.DataFrame, after: pd.DataFrame) -> Figure:
-    """Reliability diagrams: the share of positives against the answer, before and after temperature scaling."""
+    """Reliability diagrams: share of positives against the answer, as trained and scaled; larger: more images."""
     figure, axes = plt.subplots(1, len(ATTRIBUTES), figsize=(10.5, 2.6), sharey=True)
     looks = {"as trained": (before, SPLIT_COLOURS["train"], "o-"), "scaled": (after, SPLIT_COLOURS["valid"], "s:")}
     for attribute, axis in zip(ATTRIBUTES, axes, strict=True):
         axis.plot([0, 1], [0, 1], color=SOFT, lw=1, ls="--")
         for name, (table, colour, style) in looks.items():
             rows = table[table["attribute"] == attribute]
-            axis.plot(rows["probability"], rows["rate"], style, color=colour, ms=3.5, lw=1.2, label=name)
+            axis.plot(rows["probability"], rows["rate"], style[1:], color=colour, lw=1, alpha=0.7)
+            sizes = 4 + 60 * np.sqrt(rows["images"] / rows["images"].sum())
+            axis.scatter(rows["probability"], rows["rate"], sizes, color=colour, marker=style[0], label=name)
         axis.set(title=attribute, xlabel="mean answer", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     axes[0].set_ylabel("share of positives")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
@@ -347,6 +349,7 @@ def plot_slices(table: pd.DataFrame, fewest: int) -> Figure:
         axis.set_xlabel("true positive rate" if rate == "tpr" else "false positive rate", fontsize=8)
         axis.set_yticks(range(len(groups)), reversed(groups))
         axis.set_ylim(-0.6, len(groups) - 0.4)
+        axis.set_xlim(-0.03, 1.03 if rate == "tpr" else max(0.1, axis.get_xlim()[1]))
         axis.xaxis.set_major_locator(MaxNLocator(3))
     return figure
 
