@@ -12,11 +12,14 @@ import jinja2
 import yaml
 
 from helpers import augmentation, report_facts
+from helpers.bootstrap import BINS
+from helpers.comparison import ENOUGH
 from helpers.config import ATTRIBUTES, FIGURES, IMAGE_SIZE, MEAN, META, RUNS, STD, check_parameter
 from helpers.display import say
 from helpers.errors import StudyError
 from helpers.models import COURSE_PARAMETERS
 from helpers.notebooks import ORDER
+from helpers.runs import SCORECARD
 from helpers.wording import filters, typeset
 
 TEMPLATES = Path(__file__).parent / "templates" / "report"
@@ -58,6 +61,12 @@ CONSTANTS = {
     "COURSE": COURSE,
     "CELEBA": CELEBA,
     "FEW": report_facts.FEW,
+    "SURE": 0.95,  # of every interval
+    "BINS": BINS,
+    "ENOUGH": ENOUGH,
+    "MEMORISED": 0.01,  # of 03's check
+    "HABIT": 0.5,  # the threshold that is usual
+    "TERA": "10¹²",
     "ln2": math.log(2),
 }
 
@@ -87,8 +96,9 @@ def load_report(run_name: str, language: str = "fr", author: str = "") -> Report
             f"python -m helpers run --profile demo --run-name {run_name}"
         )
     config = folder / "config.yaml"
+    scorecard = _read_json(folder / "results" / SCORECARD) or []
     try:
-        environment = _environment(run_name, language, author, results)
+        environment = _environment(run_name, language, author, results, scorecard)
     except (KeyError, TypeError) as error:
         raise StudyError(_other_version(run_name, repr(error))) from error
     return Report(
@@ -138,14 +148,14 @@ def _other_version(run_name: str, error) -> str:
     )
 
 
-def _environment(run_name: str, language: str, author: str, results: dict) -> jinja2.Environment:
+def _environment(run_name: str, language: str, author: str, results: dict, scorecard: list) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    words, facts = _words(language), report_facts.gather(results)
+    words, facts = _words(language), report_facts.gather(results, scorecard)
     environment.filters |= filters(language)
     environment.globals |= CONSTANTS | {
         "run_name": run_name,

@@ -2,6 +2,7 @@
 
 import math
 import re
+import statistics
 from itertools import pairwise
 
 from helpers.config import ATTRIBUTES
@@ -10,12 +11,13 @@ from helpers.official import OFFICIAL_COPIES, OFFICIAL_SIZES
 
 FACTORS = ("lr", "weight_decay", "channels_block3", "dropout")
 METRICS = ("mean_accuracy", "exact_match", "micro_f1", "macro_f1")
-NOT_PROTOCOL = {"run_name", "data_root", "allow_missing", "device", "seed", "checkpoint"}
+NOT_PROTOCOL = {"run_name", "data_root", "allow_missing", "device", "seed", "checkpoint", "compare_with"}
+AT_START = ("loss at initialisation is near ln 2", "loss with the priors' bias is near their entropy")
 FEW = 100  # positive images; with fewer, a rate moves by a point when one image does
 LAYER = re.compile(r"^[│├└─ ]+(\w+): [\d-]+ +\[\d+, ([\d, ]+)\] +([\d,]+|--) +([\d,]+|--)$", re.MULTILINE)
 
 
-def gather(results: dict[str, dict | None]) -> dict:
+def gather(results: dict[str, dict | None], scorecard: list[dict]) -> dict:
     """Return the facts by section; None for those whose notebook has not run."""
     there = {name: result for name, result in results.items() if result}
     found = {
@@ -25,7 +27,7 @@ def gather(results: dict[str, dict | None]) -> dict:
         "commits": list(dict.fromkeys(result["environment"]["git_commit"] for result in there.values())),
         "cuts": cuts(there),
         "used": {name: used_parameters(name, result) for name, result in there.items()},
-        "checks": [{"notebook": name} | check for name, result in there.items() for check in result["checks"]],
+        "checks": scorecard,
         "official": OFFICIAL_SIZES,
         "official_copies": OFFICIAL_COPIES,
     }
@@ -64,7 +66,7 @@ def cuts(results: dict[str, dict]) -> list[dict]:
     for notebook, result in results.items():
         defaults, sizes = notebook_parameters(notebook), result["data"]["split_sizes"]
         for name, value in used_parameters(notebook, result).items():
-            if name in NOT_PROTOCOL or (defaults[name] is None and result["origin"][name] == "grid's best"):
+            if name in NOT_PROTOCOL or (defaults[name] is None and result.get("origin", {}).get(name) == "grid's best"):
                 continue
             here, protocol = (_images_used(name, number, sizes) for number in (value, defaults[name]))
             if here != protocol:
@@ -75,12 +77,18 @@ def cuts(results: dict[str, dict]) -> list[dict]:
 def used_parameters(notebook: str, result: dict) -> dict:
     """Return what the notebook's parameters were, as far as its results tell, in its `parameters` cell's order."""
     used = dict(result["parameters"])
+    if notebook == "02_baselines":
+        used |= {f"probe_{name}": value for name, value in result["probe"].items()}
     if notebook == "03_overfit":
         used["overfit_images"] = used["train_images"]
-    if notebook == "04_lr_finder" and not result["diverged"]:
-        used["sweep_steps"] = result["steps"]
+    if notebook == "04_lr_finder":
+        used["seeds"] = [row["seed"] for row in result["by_seed"][1:]] or None
+        if not result["diverged"]:
+            used["sweep_steps"] = result["steps"]
     if notebook == "05_grid":
         used |= {f"grid_{factor}": levels(result["cells"], factor) for factor in FACTORS}
+        used["seeds"] = [seed for seed in result["seeds"] if seed != used["seed"]] or None
+        used["halving"] = result["halving"]
     if notebook == "06_final":
         used |= {f"extra_{name}": result["extra"][name] for name in ("lr", "schedule")}
         used["extra_epochs"] = result["extra"]["max_epochs"]
@@ -126,7 +134,8 @@ def model(result: dict) -> dict:
         "best_blind": {metric: max(blind, key=lambda name: blind[name][metric]) for metric in METRICS},
         "layers": rows,
         "ln2": math.log(2),
-        "passed": [check["passed"] for check in result["checks"]],
+        "passed": [check["passed"] for check in result["checks"] if check["name"] in AT_START],
+        "probes": [check for check in result["checks"] if check["name"] not in AT_START],
     }
 
 
@@ -143,6 +152,7 @@ def overfit(result: dict) -> dict:
     """Return the first epochs by hand and by `fit`, and whether the valid loss rose."""
     by_fit = [row["train_loss"] for row in result["history"]]
     return {
+        "memorised": result["wrong_labels"] == 0 and result["first_epoch_below"] is not None,
         "first": list(zip(result["by_hand"], by_fit, strict=False)),
         "rose": result["valid_loss_last"] > result["valid_loss_lowest"],
         "ratio": result["valid_loss_last"] / result["valid_loss_lowest"],
@@ -163,7 +173,10 @@ def grid(result: dict) -> dict:
         "range": losses[-1] - losses[0] if steps else None,
         "diverged": len(cells) - len(finished),
         "best_f1": max(cells, key=lambda cell: cell["val_f1"] or 0),
-        "spans": sorted(((s, f) for f, s in result["spans"].items() if s), reverse=True),
+        "next": {edge["factor"]: edge["next"] for edge in result["edges"]},
+        "compared": [row for row in result["effects"] if row["verdict"] is not None],
+        "beyond_noise": [row for row in result["effects"] if row["verdict"] in ("lower", "higher")],
+        "several_seeds": len(result["seeds"]) > 1,
         "neighbours": {factor: _neighbours(cells, result["best"], factor) for factor in FACTORS},
     }
 
@@ -195,6 +208,7 @@ def training(result: dict) -> dict:
     steps = [second - first for first, second in pairwise(losses)]
     rise = _less(last["val_loss"], best["val_loss"])
     return {
+        "spread": _spread(result["seeds"]),
         "gap": _less(best["val_loss"], best["train_eval_loss"]),
         "last": last,
         "last_gap": _less(last["val_loss"], last["train_eval_loss"]),
@@ -204,6 +218,15 @@ def training(result: dict) -> dict:
         "rises": [step for step in steps if step > 0],
         "seconds": sum(row["seconds"] for row in history),
     }
+
+
+def _spread(by_seed: list[dict] | None) -> dict[str, tuple[float, float]] | None:
+    """Return mean and standard deviation of each metric over the seeds; None for one seed."""
+    if not by_seed or len(by_seed) < 2:
+        return None
+    names = [name for name in by_seed[0] if name not in ("seed", "epoch")]
+    columns = {name: [row[name] for row in by_seed] for name in names}
+    return {name: (statistics.mean(values), statistics.stdev(values)) for name, values in columns.items()}
 
 
 def linear(baselines: dict, final: dict) -> dict:
@@ -246,7 +269,20 @@ def test(result: dict) -> dict:
         "never": [row["attribute"] for row in rows if row["tp"] + row["fp"] == 0],
         "few": [row for row in rows if row["positives"] < FEW],
         "one_threshold": len(set(result["thresholds"])) == 1,
+        "intervals": _by_of(result["intervals"]),
+        "goals": [row for row in result["threshold_gains"] if row["of"] == "overall"],
+        "differences": result["comparison"] and _by_of(result["comparison"]["differences"])["overall"],
+        "largest_gap": next((gap for gap in result["gaps"] if gap["enough"]), None),
+        "leaning": max(result["shortcuts"], key=lambda row: row["beyond_its_label"] or 0),
     }
+
+
+def _by_of(rows: list[dict]) -> dict[str, dict[str, dict]]:
+    """Return a table of intervals as [overall or attribute][metric]."""
+    table: dict[str, dict[str, dict]] = {}
+    for row in rows:
+        table.setdefault(row["of"], {})[row["metric"]] = row
+    return table
 
 
 def _by_attribute(result: dict) -> list[dict]:

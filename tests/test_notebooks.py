@@ -78,8 +78,8 @@ def test_only_07_opens_the_test_splits_images():
     for name in ORDER:
         content = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
         text = "\n".join(cell.source for cell in code(content))
-        opens = re.search(r"""load_split\([^)]*["']test["']""", text) or re.search(r"load_split\(dataset, name", text)
-        assert bool(opens) == (name == "07_test")
+        assert not re.search(r"""load_split\([^)]*["']test["']""", text) and "load_split(dataset, name" not in text
+        assert ("open_test(" in text) == (name == "07_test")  # which writes it down
 
 
 def test_profiles_name_parameters_that_exist_with_values_in_range():

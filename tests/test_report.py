@@ -47,7 +47,12 @@ def cell(lr: float, dropout: float, loss: float | None) -> dict:
         "val_f1": 0.8,
         "val_acc": 0.9,
         "seconds": 61.0,
+        "tflop": 0.5,
         "parameters": 372997,
+        "max_epochs": 3,
+        "seeds": 1,
+        "val_loss_std": None,
+        "val_f1_std": None,
     }
     return {"name": f"lr{lr:g}_do{dropout:g}", **factors, **measured, "history": []}
 
@@ -57,6 +62,32 @@ def attribute_row(attribute: str, tp: int, fp: int, fn: int, tn: int) -> dict:
     count = tp + fp + fn + tn
     more = {"accuracy": (tp + tn) / count, "auroc": 0.97, "average_precision": 0.91, "positive_rate": (tp + fn) / count}
     return {"attribute": attribute, **rates, **more, "tp": tp, "fp": fp, "fn": fn, "tn": tn}
+
+
+def interval(of: str, metric: str, value: float, reach: float = 0.01) -> dict:
+    bounds = {"low": value - reach, "high": value + reach}
+    return {"of": of, "metric": metric, "value": value} | bounds | {f"image_{k}": v for k, v in bounds.items()}
+
+
+def intervals(value: float) -> list[dict]:
+    """Return every row that 07 writes, all of the same value."""
+    overall = ("loss", "mean_accuracy", "micro_f1", "macro_f1", "exact_match", "brier", "ece")
+    each = ("loss", "accuracy", "precision", "recall", "f1", "brier", "ece")
+    ranking = ("auroc", "average_precision")
+    rows = [interval("overall", metric, value) for metric in (*overall, *ranking)]
+    return rows + [interval(attribute, metric, value) for attribute in ATTRIBUTES for metric in (*each, *ranking)]
+
+
+def effect(factor: str, value, difference: float | None = None, verdict: str | None = None) -> dict:
+    bounds = {"low": None, "high": None}
+    if difference is not None:
+        bounds = {"low": difference - 0.01, "high": difference + 0.01}
+    row = {"factor": factor, "value": value, "best": 0.21, "mean": 0.235, "cells": 2, "difference": difference}
+    return row | bounds | {"n": 4, "of": "pairs", "verdict": verdict}
+
+
+def result_of(name: str, source: str, accuracy: float) -> dict:
+    return {"result": name, "pixels": "64 × 64", "source": source, "mean": accuracy} | by_attribute(*[accuracy] * 5)
 
 
 RATES = by_attribute(0.48, 0.05, 0.42, 0.78, 0.06)
@@ -91,6 +122,7 @@ SPECIFIC = {
         "initial_loss": 0.6951,
         "prior_loss": 0.468,
         "prior_entropy": 0.467,
+        "probe": {"images": 512, "epochs": 4},
     },
     "03_overfit": {
         "images": 64,
@@ -103,11 +135,15 @@ SPECIFIC = {
         "valid_loss_last": 1.5,
         "by_hand": [0.7, 0.6],
         "by_hand_difference": 5e-7,
+        "capacity": {"channels": [32, 256], "epochs": 10, "losses": [0.4, 0.3]},
         "history": HISTORY,
     },
     "04_lr_finder": {
         "chosen": {"lr": 0.0021, "weight_decay": 1e-5},
-        "suggestions": {"valley": 0.0021, "steep": 0.0005},
+        "suggestions": {"valley": 0.0021, "steep": 0.0005, "minimum": 0.003, "slide": None},
+        "by_seed": [
+            {"seed": seed, "valley": 0.0021, "steep": 0.0005, "minimum": 0.003, "slide": None} for seed in (42, 43, 44)
+        ],
         "window": [1e-4, 0.03],
         "steps": 150,
         "last_lr": 0.7,
@@ -116,8 +152,13 @@ SPECIFIC = {
     "05_grid": {
         "best": {"lr": 0.001, "weight_decay": 1e-5, "channels_block3": 256, "dropout": 0.2},
         "cells": [cell(0.001, 0.2, 0.21), cell(0.005, 0.2, 0.25), cell(0.001, 0.0, 0.26), cell(0.001, 0.4, None)],
-        "effects": [{"factor": "lr", "value": 0.001, "best": 0.21, "mean": 0.235, "cells": 2}],
-        "spans": {"lr": 0.015, "dropout": 0.02, "weight_decay": 0.0, "channels_block3": None},
+        "effects": [effect("lr", 0.001), effect("lr", 0.005, 0.0432, "one seed")],
+        "edges": [{"factor": "lr", "best": 0.001, "side": "smallest", "next": 0.0002}],
+        "seeds": [42],
+        "seed_noise": None,
+        "rungs": [3],
+        "halving": 0,
+        "cell_tflop": 12.3,
         "images": {"train": 4000, "valid": 1000},
         "cell_seconds": 3840.0,
     },
@@ -129,12 +170,51 @@ SPECIFIC = {
         "best": HISTORY[1],
         "images": {"train": 162770, "valid": 19867},
         "extra": {"lr": 0.005, "schedule": "one_cycle", "max_epochs": 20, "best": row(18, 0.17), "history": []},
+        "seeds": None,
         "images_per_second": 1234.5,
         "time_of_parts": [{"part": "input", "share": 0.123}, {"part": "backward", "share": 0.877}],
     },
     "07_test": {
         "checkpoint_epoch": 2,
+        "checkpoint_name": "best.pt",
         "trained_on": "CelebA",
+        "persons": 1000,
+        "whole_test": True,
+        "openings": [{"when": "2026-11-22T15:57:11+00:00", "who": "ada@lovelace"}],
+        "intervals": intervals(0.91),
+        "threshold_gains": [
+            {"chosen for": "f1", "threshold": 0.4} | interval("Smiling", "f1", 0.012),
+            {"chosen for": "f1", "threshold": None} | interval("overall", "macro_f1", 0.0234),
+        ],
+        "calibration": {
+            "table": [
+                {"attribute": attribute, "temperature": 1.2, "ece": 0.02, "ece, scaled": 0.01}
+                | {"brier": 0.05, "brier, scaled": 0.04, "loss": 0.2, "loss, scaled": 0.19}
+                for attribute in ATTRIBUTES
+            ],
+            "change": [{"metric": "loss", "value": -0.0031, "low": -0.005, "high": -0.001}],
+        },
+        "comparison": {
+            "name": "extra_best.pt",
+            "differences": [interval("overall", name, 0.0042) for name in ("mean_accuracy", "micro_f1", "loss")],
+            "mcnemar": [{"attribute": a, "only_one": 8, "only_other": 2, "p": 0.109} for a in ATTRIBUTES],
+        },
+        "gaps": [
+            {"group": "Young", "rate": "tpr", "attribute": "Male", "images": 312, "enough": True}
+            | {"value": 0.0765, "low": 0.05, "high": 0.1}
+        ],
+        "shortcuts": [
+            {"attribute": a, "labels": 0.1, "answers": 0.2, "beyond_its_label": 0.03 + i / 100}
+            for i, a in enumerate(ATTRIBUTES)
+        ],
+        "likely_errors": {
+            "count": 77,
+            "by_attribute": [{"attribute": a, "doubted": 15, "said_yes": 5} for a in ATTRIBUTES],
+        },
+        "published": [
+            result_of("ResNet-18", "somewhere", 0.9569),
+            result_of("this run: best.pt", "", 0.9312),
+        ],
         "thresholds": [0.5] * 5,
         "overall": {
             split: {"loss": 0.15, "mean_accuracy": 0.9312, "micro_f1": 0.91, "macro_f1": 0.87, "exact_match": 0.71}
@@ -220,6 +300,8 @@ class Study:
             file.unlink()
         for notebook, result in self.results.items():
             (self.folder / "results" / f"{notebook}.json").write_text(json.dumps(result), encoding="utf-8")
+        rows = [check | {"notebook": name} for name, result in self.results.items() for check in result["checks"]]
+        (self.folder / "results" / "checks.json").write_text(json.dumps(rows), encoding="utf-8")
         (self.folder / "run.json").write_text(json.dumps(self.journal), encoding="utf-8")
         (self.folder / "config.yaml").write_text("model:\n  type: CourseCNN\n", encoding="utf-8")
         return load_report("study", language, **options)
@@ -503,7 +585,7 @@ def test_notebooks_that_read_different_images_are_pointed_out(study):
         ("test", "07_test", "overall.test.mean_accuracy", 0.5, "hasard du tirage suffit", "choisissant sur valid"),
         ("test", "07_test", "per_attribute.test.0.accuracy", 0.1, "Sur chaque attribut", "ne dépasse celle"),
         ("overfit", "03_overfit", "valid_loss_last", 0.6, "surapprentissage, provoqué", "ne remonte pas"),
-        ("overfit", "03_overfit", "checks.0.passed", False, "mémorisation est complète", "n’est pas complète"),
+        ("overfit", "03_overfit", "wrong_labels", 3, "mémorisation est complète", "n’est pas complète"),
         ("lr_finder", "04_lr_finder", "suggestions.valley", 0.5, "est dans la fenêtre", "**hors de** la fenêtre"),
         ("lr_finder", "04_lr_finder", "diverged", False, "la perte a divergé", "n’a pas divergé"),
         ("grid", "05_grid", "best.dropout", 0.4, "à l’intérieur de la grille", "0,4, est la plus grande"),
@@ -559,7 +641,7 @@ def test_both_languages_have_the_same_sections_and_words():
     assert keys(french) == keys(english)
     assert list(french["sections"]) == list(SECTIONS)
     files = [sorted(path.name for path in (TEMPLATES / language).iterdir()) for language in LANGUAGES]
-    assert files[0] == files[1] and len(files[0]) == len(SECTIONS) + 1
+    assert files[0] == files[1] and len(files[0]) == len(SECTIONS) + 3  # words, and two parts of the test
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in (TEMPLATES / "fr").glob("*.j2")))
@@ -584,3 +666,59 @@ def test_the_notebook_shows_every_section_in_order():
     notebook = json.loads((report_module.TEMPLATES.parents[2] / "notebooks" / "report.ipynb").read_text("utf-8"))
     shown = [re.findall(r'show_section\(report, "(\w+)"\)', "".join(cell["source"])) for cell in notebook["cells"]]
     assert [name for names in shown for name in names] == list(SECTIONS)
+
+
+# Rigour
+
+
+def test_effects_beyond_noise_are_named_and_one_seed_allows_no_verdict(study):
+    assert "une seule graine" in study.text("grid") and "aucun verdict" in study.text("grid")
+    study.change("05_grid", "seeds", [42, 43, 44])
+    study.change("05_grid", "seed_noise", 0.0123)
+    study.change("05_grid", "effects.1.verdict", "within noise")
+    text = study.text("grid")
+    assert "0,0123" in text and "aucun effet ne sort du bruit" in text
+    study.change("05_grid", "effects.1.verdict", "higher")
+    assert "Au-delà du bruit : <code>lr</code> 0,005 est plus haut de 0,0432" in study.text("grid").replace(NBSP, " ")
+
+
+def test_an_edge_of_the_grid_names_the_next_value(study):
+    assert f"prochaine à essayer{NBSP}: 2,0{NBSP}×{NBSP}10⁻⁴" in study.text("grid")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "french"),
+    [(0.01, 0.03, "Plus exacte"), (-0.03, -0.01, "Moins exacte"), (-0.01, 0.01, "ne se distinguent pas")],
+)
+def test_the_verdict_on_two_checkpoints_follows_the_interval(study, low, high, french):
+    study.change("07_test", "comparison.differences.0.low", low)
+    study.change("07_test", "comparison.differences.0.high", high)
+    assert french in study.text("test")
+
+
+def test_without_people_intervals_are_over_images_and_say_so(study):
+    study.change("07_test", "persons", None)
+    for row in study.results["07_test"]["intervals"]:
+        del row["image_low"], row["image_high"]
+    text = study.text("test", language="en")
+    assert "these intervals are too narrow" in text and "Drawing images |" not in text
+
+
+def test_a_test_opened_twice_is_told_in_its_section(study):
+    assert "une seule fois" in study.text("test")
+    study.results["07_test"]["openings"] *= 2
+    assert "ouvert" in study.text("test") and "2 fois" in study.text("test").replace(NBSP, " ")
+
+
+def test_a_part_of_the_test_split_does_not_compare_with_published_results(study):
+    assert "elle ne se compare pas" not in study.text("test")
+    study.change("07_test", "whole_test", False)
+    assert "elle ne se compare pas" in study.text("test")
+
+
+def test_the_spread_over_seeds_replaces_the_limit_of_one(study):
+    assert "Une seule graine" in study.text("limits")
+    scores = {"loss": 0.2, "mean_accuracy": 0.93, "micro_f1": 0.9, "macro_f1": 0.8, "exact_match": 0.7}
+    rows = [{"seed": seed, "epoch": 3} | {k: v + seed / 1000 for k, v in scores.items()} for seed in (1, 2, 3)]
+    study.change("06_final", "seeds", rows)
+    assert "0,9320 ± 0,0010" in study.text("training") and "Une seule graine" not in study.text("limits")
