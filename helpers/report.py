@@ -19,7 +19,7 @@ from helpers.display import say
 from helpers.errors import StudyError
 from helpers.models import COURSE_PARAMETERS
 from helpers.notebooks import ORDER
-from helpers.runs import SCORECARD
+from helpers.runs import OPTIMIZERS, SCORECARD
 from helpers.wording import filters, typeset
 
 TEMPLATES = Path(__file__).parent / "templates" / "report"
@@ -65,6 +65,7 @@ CONSTANTS = {
     "BINS": BINS,
     "ENOUGH": ENOUGH,
     "MEMORISED": 0.01,  # of 03's check
+    "OPTIMIZERS": OPTIMIZERS,
     "HABIT": 0.5,  # the threshold that is usual
     "TERA": "10¹²",
     "ln2": math.log(2),

@@ -25,6 +25,7 @@ from helpers.devices import choose_device, describe
 from helpers.errors import StudyError
 from helpers.files import append_json, file_md5, read_jsons, write_text
 
+OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW"}  # as the course and torch name them
 SCORECARD = "checks.json"  # in results/
 TEST_LOG = "test_opened.jsonl"  # in the run's folder, and only ever added to
 
@@ -116,7 +117,11 @@ class Run:
                 "seed": config.seed,
                 "batch_size": config.batch_size,
                 "epochs": config.max_epochs,
-                "optimizer": {"name": "Adam", "lr": config.lr, "weight_decay": config.weight_decay},
+                "optimizer": {
+                    "name": OPTIMIZERS[config.optimizer],
+                    "lr": config.lr,
+                    "weight_decay": config.weight_decay,
+                },
             },
         }
         write_text(self.folder / "config.yaml", yaml.safe_dump(content, sort_keys=False))

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import batches
+from helpers import batches, gradcam, sanity
 from helpers.batches import Split
 from helpers.config import Config
 from helpers.devices import cuda_problem
+from helpers.lr_finder import lr_range_test
 from helpers.models import build_model
 from helpers.steps import RecordedStep, build_optimizer, build_step, set_lr, train_step
 from helpers.training import fit
@@ -70,3 +71,34 @@ def test_the_same_seed_gives_nearly_the_same_training():
         return fit(build_model(0, GPU, 16, 0.2), noise(128), noise(64), config)["val_loss"].iloc[-1]
 
     assert loss() == pytest.approx(loss(), abs=0.02)
+
+
+def test_an_average_of_the_weights_follows_a_recorded_step(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
+    config = Config(max_epochs=3, batch_size=32, lr=0.01, ema=0.5, device="cuda", precision="fp32")
+    averaged, plain = build_model(0, GPU, 16), build_model(0, GPU, 16)
+    fit(averaged, noise(320), noise(32), config)
+    fit(plain, noise(320), noise(32), config.but(ema=0.0))
+    pairs = list(zip(averaged.parameters(), plain.parameters(), strict=True))
+    assert all(torch.isfinite(mean).all() for mean, _ in pairs)
+    assert not all(torch.equal(mean, last) for mean, last in pairs)  # it lags behind
+    assert all((mean - last).abs().max() < 0.2 for mean, last in pairs)  # but not far
+
+
+def test_a_sweep_leaves_the_generator_of_the_gpu_as_it_was():
+    before = torch.cuda.get_rng_state()
+    model = build_model(0, GPU, 16, 0.3)
+    kept = torch.cuda.get_rng_state()
+    lr_range_test(model, noise(64), Config(batch_size=16, dropout=0.3, device="cuda"), 1e-5, 1e-2, 20)
+    assert torch.equal(torch.cuda.get_rng_state(), kept) and before.shape == kept.shape
+
+
+def test_the_checks_of_a_network_run_on_the_gpu():
+    split, config = noise(64), Config(batch_size=16, device="cuda", precision="fp32")
+    model = build_model(0, GPU, 16)
+    assert sanity.gradient_stays_in_its_sample(model, batches.normalise(split.images[:8])).passed
+    assert sanity.every_parameter_learns(model, split, config).passed
+    assert sanity.same_logits(model, model, split).passed
+    maps = gradcam.grad_cam(model, split.images[:4], [0, 1, 2, 3])
+    assert maps.shape == (4, 64, 64) and gradcam.alikeness(maps, maps) == pytest.approx(1)
+    assert next(gradcam.randomised(model, 1).parameters()).is_cuda
