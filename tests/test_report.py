@@ -177,6 +177,7 @@ SPECIFIC = {
     "07_test": {
         "checkpoint_epoch": 2,
         "checkpoint_name": "best.pt",
+        "trained_seed": 42,
         "trained_on": "CelebA",
         "persons": 1000,
         "whole_test": True,
