@@ -118,6 +118,7 @@ class _Ranking:
             area = (wider * (found - steps / 2)).sum(1, dtype=np.float64, keepdims=True) / positives / negatives
             precision = np.divide(found, answered, out=np.zeros_like(found), where=answered > 0)
             average = (steps * precision).sum(1, dtype=np.float64, keepdims=True) / positives
+        average = np.where(negatives > 0, average, np.nan)
         return np.column_stack([area, average])
 
 

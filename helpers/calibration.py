@@ -57,15 +57,15 @@ def fit_temperatures(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
 def choose_thresholds(logits: np.ndarray, targets: np.ndarray, metric: str) -> np.ndarray:
     """Return for each attribute the threshold (5,) with the highest `metric`, "f1" or "accuracy", on this split.
 
-    Every threshold that changes an answer is tried, half-way between two neighbouring probabilities, and 0.5;
-    where several are best, the one nearest to 0.5 is taken.
+    Every threshold that changes an answer is tried, half-way between two neighbouring probabilities (0 and 1 among
+    them), and 0.5; where several are best, the one nearest to 0.5 is taken.
     """
     answers = metrics.probabilities(logits)
     return np.array([_best(a, t, metric) for a, t in zip(answers.T, np.asarray(targets).T, strict=True)])
 
 
 def _best(answers: np.ndarray, truth: np.ndarray, metric: str) -> float:
-    distinct = np.unique(answers)
+    distinct = np.unique([0.0, *answers, 1.0])
     candidates = np.append((distinct[1:] + distinct[:-1]) / 2, 0.5)
     ordered = np.sort(answers)
     ordered_positive = np.sort(answers[truth == 1])

@@ -119,9 +119,9 @@ def shortcuts(logits: np.ndarray, targets: np.ndarray) -> pd.DataFrame:
 
 def _r_squared(values: np.ndarray, by: np.ndarray) -> float:
     """Return the share of the variance of `values` (N,) that a linear function of `by` (N, K) explains."""
-    centred = values - values.mean()
-    if not centred.any():
+    if not np.ptp(values):
         return float("nan")
+    centred = values - values.mean()
     features = by - by.mean(0)
     left = centred - features @ np.linalg.lstsq(features, centred, rcond=None)[0]
     return float(1 - (left @ left) / (centred @ centred))

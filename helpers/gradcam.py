@@ -9,6 +9,7 @@ from torch.nn.functional import interpolate, relu
 
 from helpers.batches import normalise
 from helpers.config import IMAGE_SIZE
+from helpers.devices import rng_kept
 
 
 def grad_cam(model: nn.Module, images: torch.Tensor, attributes: list[int]) -> np.ndarray:
@@ -63,7 +64,7 @@ def randomised(model: nn.Module, seed: int) -> nn.Module:
     Adebayo et al., "Sanity Checks for Saliency Maps" (2018).
     """
     control = copy.deepcopy(model)
-    with torch.random.fork_rng(devices=[]):
+    with rng_kept():
         torch.manual_seed(seed)
         fresh = copy.deepcopy(model).cpu()
         for module in fresh.modules():

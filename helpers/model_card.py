@@ -10,7 +10,7 @@ from helpers.config import ATTRIBUTES
 from helpers.files import read_jsons, write_text
 from helpers.models import count_parameters, forward_flop
 from helpers.official import OFFICIAL_SIZES
-from helpers.runs import TEST_LOG
+from helpers.runs import TEST_LOG, short_path
 
 TEMPLATE = Path(__file__).parent / "templates" / "model_card.md.j2"
 
@@ -35,6 +35,7 @@ def write_model_card(folder: Path, checkpoint: Checkpoint) -> Path:
         official=OFFICIAL_SIZES,
         openings=len(read_jsons(folder / TEST_LOG)),
         name=folder.name,
+        checkpoint=short_path(Path(result["checkpoint"])),
         gap=next((gap for gap in result["gaps"] if gap["enough"]), None),
     )
     path = folder / "MODEL_CARD.md"

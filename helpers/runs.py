@@ -63,7 +63,7 @@ class Run:
         }
         path = self.results / f"{self.notebook}.json"
         write_text(path, json.dumps(plain(content), indent=1, ensure_ascii=False))
-        print(f"Results: {_short(path)}")
+        print(f"Results: {short_path(path)}")
         return path
 
     def read(self, notebook: str, needed_for: str = "") -> dict:
@@ -72,7 +72,7 @@ class Run:
         if not path.is_file():
             why = f" {needed_for}" if needed_for else ""
             raise StudyError(
-                f"{self.notebook} needs the results of {notebook}{why}, and {_short(path)} is not there. "
+                f"{self.notebook} needs the results of {notebook}{why}, and {short_path(path)} is not there. "
                 f"Run {notebook} first, with run_name={self.config.run_name!r}."
             )
         return json.loads(path.read_text(encoding="utf-8"))
@@ -240,5 +240,6 @@ def _make(folder: Path):
         raise StudyError(f"The folder {folder} cannot be made ({error.strerror or error}).") from error
 
 
-def _short(path: Path) -> str:
+def short_path(path: Path) -> str:
+    """Return a path as one types it in the project's folder, where it lies there."""
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)

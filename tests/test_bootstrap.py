@@ -1,5 +1,6 @@
 """Intervals: the values are the metrics', the resampling is by person, slow code by hand agrees, and 95 % are 95 %."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -19,6 +20,7 @@ from helpers.bootstrap import (
     bootstrap_ranking,
     bootstrap_scores,
     every_interval,
+    intervals,
 )
 from helpers.config import ATTRIBUTES
 
@@ -50,8 +52,7 @@ def test_the_values_are_the_dataset_metrics(thresholds):
     assert tuple(overall.index) == OVERALL
     assert overall[list(COUNTED)].to_dict() == pytest.approx({name: scores[name] for name in COUNTED})
     each = metrics.per_attribute(logits, truth, thresholds)
-    values = table["value"].drop("overall").unstack("metric").loc[list(ATTRIBUTES)]
-    assert set(values) == set(EACH)
+    values = table["value"].unstack("metric").loc[list(ATTRIBUTES), list(EACH)]
     for name in ("accuracy", "precision", "recall", "f1"):
         assert values[name].tolist() == pytest.approx(each[name].tolist())
     assert values["loss"].tolist() == pytest.approx(metrics.bce_losses(logits, truth).mean(0).tolist())
@@ -67,12 +68,12 @@ def test_the_ranking_values_are_the_dataset_metrics():
 
 
 def test_brier_and_calibration_error_equal_the_values_worked_by_hand():
-    answer = np.array([0.71, 0.72, 0.1, 0.95])  # the first two in one of fifteen bins, the others in their own
+    answer = np.array([0.68, 0.72, 0.1, 0.95])  # the first two in one of fifteen bins, the others in their own
     logits = np.repeat(np.log(answer / (1 - answer))[:, None], 5, axis=1)
     truth = np.repeat([[1], [0], [0], [1]], 5, axis=1)
     values = bootstrap_scores(logits, truth, None, resamples=2)["value"]
-    assert values[:, "brier"].tolist() == pytest.approx([(0.29**2 + 0.72**2 + 0.1**2 + 0.05**2) / 4] * 6)
-    assert values[:, "ece"].tolist() == pytest.approx([(0.43 + 0.1 + 0.05) / 4] * 6)
+    assert values[:, "brier"].tolist() == pytest.approx([(0.32**2 + 0.72**2 + 0.1**2 + 0.05**2) / 4] * 6)
+    assert values[:, "ece"].tolist() == pytest.approx([(0.4 + 0.1 + 0.05) / 4] * 6)
 
 
 @settings(deadline=None, max_examples=200)
@@ -93,8 +94,8 @@ def test_a_missing_class_gives_nan_and_no_warning():
         warnings.simplefilter("error")
         table = bootstrap_ranking(logits, truth, identities, resamples=20)
         bootstrap_scores(logits, truth, identities, resamples=20)
-    nothing = [("Smiling", "auroc"), ("Smiling", "average_precision"), ("Wearing_Hat", "auroc"), ("overall", "auroc")]
-    assert table.loc[nothing].isna().all(axis=None)
+    nothing = itertools.product(("Smiling", "Wearing_Hat", "overall"), ("auroc", "average_precision"))
+    assert table.loc[list(nothing)].isna().all(axis=None)
     assert table.loc[["Male", "Young", "Eyeglasses"]].notna().all(axis=None)
 
 
@@ -135,27 +136,31 @@ def test_images_of_one_person_are_not_counted_as_independent():
     assert by_person["overall", "mean_accuracy"] > 2 * by_image["overall", "mean_accuracy"]
 
 
-def test_95_percent_intervals_hold_the_truth_95_times_in_100_and_by_image_far_less_often():
-    # At 150 persons percentiles hold it a little less often than 95 % (94.2 to 95.0 % of 4,000 datasets, by the
-    # distribution of persons); at 50, 92.8 to 94.2 %, at 400, 94.8 to 95.2 %.
-    rng, persons, mean = np.random.default_rng(0), 150, 0.9
-    by_person, by_image = [], []
-    for dataset in range(800):
+def test_95_percent_intervals_hold_the_truth_95_times_in_100():
+    # A little less often, as percentiles do: 94.1 to 94.6 % of 10,000 datasets of 150 persons, by the distribution of
+    # what they are; 92.9 to 94.3 % at 50 persons, 94.3 to 94.6 % at 400.
+    rng, persons, at_once, held = np.random.default_rng(0), 150, 100, []
+    for seed in range(40):
+        images = rng.poisson(20, (persons, at_once))  # one column a dataset; all are resampled with the same draws
+        right = rng.binomial(5 * images, rng.beta(9, 1, images.shape)) / 5
+        sums, index = np.hstack([images, right]).astype(float), pd.RangeIndex(at_once)
+        table = intervals(sums, lambda drawn: drawn[:, at_once:] / drawn[:, :at_once], index, seed=seed)
+        held += list((table["low"] <= 0.9) & (table["high"] >= 0.9))
+    assert len(held) == 4000 and 0.93 <= np.mean(held) <= 0.97
+
+
+def test_intervals_by_image_hold_the_truth_far_less_often_than_those_by_person():
+    rng, persons, held = np.random.default_rng(1), 150, {"person": [], "image": []}
+    for seed in range(40):
         identities = np.repeat(np.arange(persons), rng.poisson(20, persons))
         right = rng.random((len(identities), 5)) < rng.beta(9, 1, persons)[identities, None]
         truth = rng.random(right.shape) < 0.4
-        logits = np.where(right == truth, 2.0, -2.0)
-
-        def holds(of, logits=logits, truth=truth, seed=dataset) -> bool:
-            table = bootstrap_scores(logits, truth, of, resamples=400, seed=seed)
+        for unit, of in (("person", identities), ("image", None)):
+            logits = np.where(right == truth, 2.0, -2.0)
+            table = bootstrap_scores(logits, truth, of, resamples=100, seed=seed)
             low, high = table.loc[("overall", "mean_accuracy"), ["low", "high"]]
-            return low <= mean <= high
-
-        by_person.append(holds(identities))
-        if dataset % 16 == 0:  # slow, and far from its bound
-            by_image.append(holds(None))
-    assert 0.93 <= np.mean(by_person) <= 0.97
-    assert np.mean(by_image) < 0.85
+            held[unit].append(low <= 0.9 <= high)
+    assert np.mean(held["person"]) > 0.85 > np.mean(held["image"])
 
 
 def test_the_same_seed_gives_the_same_intervals_and_another_gives_others():

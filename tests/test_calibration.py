@@ -105,7 +105,7 @@ def test_no_threshold_between_two_answers_does_better_and_of_equals_the_nearest_
     chosen = calibration.choose_thresholds(logits, truth, goal)
     for answers, labels, threshold in zip(metrics.probabilities(logits).T, truth.T, chosen, strict=True):
         distinct, reached = np.unique(answers), score(answers, labels, threshold, goal)
-        for other in [0.5, *distinct[1:], *(distinct[1:] + distinct[:-1]) / 2]:
+        for other in [0.0, 0.5, *distinct, 1.0, *(distinct[1:] + distinct[:-1]) / 2]:
             assert score(answers, labels, other, goal) <= reached + 1e-9
         for other in [0.5, *(distinct[1:] + distinct[:-1]) / 2]:
             if score(answers, labels, other, goal) >= reached - 1e-9:
@@ -119,3 +119,9 @@ def test_each_attribute_has_its_own_threshold_for_the_goal_that_was_asked_for():
     logits[:, 1], targets[:, 1] = logit(answers[::-1] / 2), truth[::-1]
     assert calibration.choose_thresholds(logits, targets, "f1") == pytest.approx([0.15, 0.075, 0.15, 0.15, 0.15])
     assert calibration.choose_thresholds(logits, targets, "accuracy")[0] == pytest.approx(0.75)
+
+
+def test_saying_yes_or_no_to_everything_is_tried_too():
+    answers = columns(logit(np.array([0.1, 0.2, 0.3])))
+    assert (calibration.choose_thresholds(answers, columns(np.array([1, 0, 0])), "f1") <= 0.1).all()
+    assert (calibration.choose_thresholds(answers, columns(np.array([0, 0, 0])), "accuracy") > 0.3).all()

@@ -16,12 +16,16 @@ from helpers.config import ATTRIBUTES, CHECKPOINTS, FIGURES, HOME, NOTEBOOKS, RO
 from helpers.notebooks import ORDER
 
 SMALL = [
-    "02_baselines.max_epochs=2",
+    "02_baselines.max_epochs=4",
+    "02_baselines.probe_images=24",
+    "02_baselines.probe_epochs=1",
     "03_overfit.overfit_images=12",
     "03_overfit.max_epochs=80",
     "03_overfit.valid_images=12",
     "04_lr_finder.sweep_steps=20",
     "04_lr_finder.batch_size=8",
+    "04_lr_finder.seeds=[43]",
+    "05_grid.seeds=[43]",
     "05_grid.grid_weight_decay=[1e-5]",
     "05_grid.grid_dropout=[0.0]",
     "05_grid.train_images=32",
@@ -74,6 +78,21 @@ def test_the_checks_hold_on_drawn_faces(results):
     assert not faults, faults
 
 
+def test_the_scorecard_holds_every_notebooks_checks_and_its_verdict_is_the_last_line(run):
+    rows = json.loads((RUNS / "small" / "results" / "checks.json").read_text())
+    assert list(dict.fromkeys(row["notebook"] for row in rows)) == list(ORDER) and len(rows) > 30
+    assert run.strip().splitlines()[-1].startswith("Checks: ") and "0 faults." in run.strip().splitlines()[-1]
+
+
+def test_the_test_split_was_opened_once_for_the_checkpoints_that_were_compared(run):
+    (opening,) = map(json.loads, (RUNS / "small" / "test_opened.jsonl").read_text().splitlines())
+    assert [path.rpartition("/")[2] for path in opening["checkpoints"]] == ["best.pt", "extra_best.pt"]
+
+
+def test_the_model_card_says_that_the_faces_are_drawn(run):
+    assert "Trained on drawn faces" in (RUNS / "small" / "MODEL_CARD.md").read_text(encoding="utf-8")
+
+
 def test_the_split_sizes_are_counted_and_not_batches_times_the_batch_size(results):
     assert results["01_data"]["data"]["split_sizes"] == {"train": 240, "valid": 30, "test": 30}
 
@@ -102,7 +121,7 @@ def test_config_yaml_has_the_courses_form(run, results):
 def test_tensorboard_has_the_courses_folders_and_tags(run):
     course = {"train/loss", "val/loss", "val/f1", "val/acc"}
     cells = list((RUNS / "small" / "tensorboard" / "grid").iterdir())
-    assert len(cells) == 4
+    assert len(cells) == 8  # four, with two seeds each
     for folder in ("final", "overfit_small_sample", f"grid/{cells[0].name}"):
         assert tags(folder) == course
     assert tags("lr_finder") == {"train/loss"}
