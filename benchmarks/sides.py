@@ -18,7 +18,7 @@ from torch import nn
 from torchvision.transforms.functional import pil_to_tensor
 
 from helpers.batches import Split, load_split, normalise, training_batches
-from helpers.bootstrap import bootstrap_scores
+from helpers.bootstrap import bootstrap_ranking, bootstrap_scores
 from helpers.celeba import open_dataset
 from helpers.config import ROOT, Config
 from helpers.decoding import decode
@@ -234,12 +234,23 @@ def grid_side_by_side() -> float:
     return grid(os.cpu_count(), "bf16")
 
 
-def our_bootstrap() -> float:
+def a_test_split():
+    """Return logits, targets and identities of as many images and people as CelebA's test split has."""
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(19_962, 5, generator=generator).numpy()
     targets = (torch.rand(19_962, 5, generator=generator) < 0.4).float().numpy()
     identities = torch.randint(0, 1_000, (19_962,), generator=generator).numpy()
-    return timed(lambda: bootstrap_scores(logits, targets, identities, seed=0))
+    return logits, targets, identities
+
+
+def our_bootstrap() -> float:
+    split = a_test_split()
+    return timed(lambda: bootstrap_scores(*split, seed=0))
+
+
+def our_bootstrap_of_rankings() -> float:
+    split = a_test_split()
+    return timed(lambda: bootstrap_ranking(*split, seed=0))
 
 
 def demo() -> float:

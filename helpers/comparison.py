@@ -10,6 +10,7 @@ from helpers.config import ATTRIBUTES
 
 GROUPED_BY = ("Male", "Young")
 ENOUGH = 30  # images that a rate is of, at least, for its gap to be named as the largest
+FOLDS = 5
 RATES = ("accuracy", "tpr", "fpr")
 
 
@@ -52,24 +53,26 @@ def slices(predicted: np.ndarray, targets: np.ndarray, identities: np.ndarray | 
 
 
 def gaps(predicted: np.ndarray, targets: np.ndarray, identities: np.ndarray | None, **draw) -> pd.DataFrame:
-    """Return the rates' differences between Male and not, and Young and not, with intervals, the largest first.
+    """Return the rates' differences between a group and all others, with intervals, the largest first.
 
-    An attribute is not compared between groups that it makes itself. `images` is the smaller of the two counts
-    that the rates are of; gaps of fewer than ENOUGH come last.
+    The groups are Male, Young, and their four combinations. An attribute is not compared between groups that it
+    makes. `images` is the smaller of the two counts that the rates are of; gaps of fewer than ENOUGH come last.
     """
-    inside = {name: member for name, member in groups(targets).items() if "," not in name}
-    columns = [member[:, None] * count for member in inside.values() for count in _counts(predicted, targets)]
+    inside = {name: member for name, member in groups(targets).items() if name in GROUPED_BY or "," in name}
+    sides = [side for member in inside.values() for side in (member, ~member)]
+    columns = [side[:, None] * count for side in sides for count in _counts(predicted, targets)]
     sums = sums_by_person(np.column_stack(columns).astype(np.float64), identities)
 
     def between(values: np.ndarray) -> np.ndarray:
-        each = values.reshape(len(values), len(GROUPED_BY), 2, -1)
+        each = values.reshape(len(values), len(inside), 2, -1)
         return (each[:, :, 0] - each[:, :, 1]).reshape(len(values), -1)
 
-    index = pd.MultiIndex.from_product([GROUPED_BY, RATES, ATTRIBUTES], names=["group", "rate", "attribute"])
-    table = intervals(sums, lambda drawn: between(_rates(drawn, len(inside))), index, **draw)
-    counts = _denominators(sums.sum(0, keepdims=True), len(inside)).reshape(len(GROUPED_BY), 2, -1).min(1)
+    index = pd.MultiIndex.from_product([inside, RATES, ATTRIBUTES], names=["group", "rate", "attribute"])
+    table = intervals(sums, lambda drawn: between(_rates(drawn, len(sides))), index, **draw)
+    counts = _denominators(sums.sum(0, keepdims=True), len(sides)).reshape(len(inside), 2, -1).min(1)
     table = table.assign(images=counts.ravel().astype(int)).reset_index()
-    table = table[(table["group"] != table["attribute"]) & table["value"].notna()]
+    made_by = [a in g for a, g in zip(table["attribute"], table["group"], strict=True)]
+    table = table[~np.array(made_by) & table["value"].notna()]
     table = table.assign(enough=table["images"] >= ENOUGH, size=table["value"].abs())
     return table.sort_values(["enough", "size"], ascending=False, ignore_index=True).drop(columns="size")
 
@@ -97,31 +100,47 @@ def _denominators(sums: np.ndarray, groups: int) -> np.ndarray:
     return np.stack([tp + fp + fn + tn, tp + fn, fp + tn], axis=2).reshape(len(sums), -1)
 
 
-def shortcuts(logits: np.ndarray, targets: np.ndarray) -> pd.DataFrame:
+def shortcuts(logits: np.ndarray, targets: np.ndarray, identities: np.ndarray | None, **draw) -> pd.DataFrame:
     """Return how much of each attribute's answers the labels of the other four explain (R² of linear regressions).
 
     `labels`: of the attribute's label, by the other labels: the tie that is in the data. `answers`: of the
-    network's logit, by the other labels. `beyond_its_label`: by how much the other labels raise what the
-    attribute's own label explains of the logit; a network that looks at the attribute alone has nearly 0 there.
+    network's logit, by the other labels. `beyond_its_label`: by how much the other labels raise what the attribute's
+    own label explains of the logit, with its interval low and high. All are of persons that the regression was not
+    fitted to (FOLDS of them in turn), so that they are about 0, or below, where there is nothing to explain.
     """
     truth, rows = np.asarray(targets, np.float64), {}
+    fold = _folds(identities, len(truth))
     for column, attribute in enumerate(ATTRIBUTES):
-        others = np.delete(truth, column, axis=1)
-        own, answer = truth[:, column], np.asarray(logits, np.float64)[:, column]
-        alone = _r_squared(answer, own[:, None])
-        rows[attribute] = {
-            "labels": _r_squared(own, others),
-            "answers": _r_squared(answer, others),
-            "beyond_its_label": _r_squared(answer, np.column_stack([own, others])) - alone,
-        }
+        others, own = np.delete(truth, column, axis=1), truth[:, [column]]
+        answer = np.asarray(logits, np.float64)[:, column]
+        nothing = others[:, :0]
+        errors = [_left(own[:, 0], by, fold) for by in (nothing, others)]
+        errors += [_left(answer, by, fold) for by in (nothing, others, own, np.column_stack([own, others]))]
+        sums = sums_by_person(np.column_stack(errors), identities)
+        table = intervals(sums, _explained, pd.Index(["labels", "answers", "beyond_its_label"]), **draw)
+        beyond = table.loc["beyond_its_label"]
+        rows[attribute] = table["value"].to_dict() | {"low": beyond["low"], "high": beyond["high"]}
     return pd.DataFrame(rows).T.rename_axis("attribute")
 
 
-def _r_squared(values: np.ndarray, by: np.ndarray) -> float:
-    """Return the share of the variance of `values` (N,) that a linear function of `by` (N, K) explains."""
-    if not np.ptp(values):
-        return float("nan")
-    centred = values - values.mean()
-    features = by - by.mean(0)
-    left = centred - features @ np.linalg.lstsq(features, centred, rcond=None)[0]
-    return float(1 - (left @ left) / (centred @ centred))
+def _explained(sums: np.ndarray) -> np.ndarray:
+    """Return the three R² (R, 3) from the sums (R, 6) of squared errors, in the order of `shortcuts`."""
+    label, label_left, answer, by_others, by_own, by_all = sums.T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.stack([1 - label_left / label, 1 - by_others / answer, (by_own - by_all) / answer], axis=1)
+
+
+def _folds(identities: np.ndarray | None, images: int) -> np.ndarray:
+    """Return the fold (N,) of each image, all images of a person in one."""
+    person = np.arange(images) if identities is None else np.unique(identities, return_inverse=True)[1]
+    return np.random.default_rng(0).permutation(person.max() + 1)[person] % FOLDS
+
+
+def _left(values: np.ndarray, by: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    """Return the squared errors (N,) of a linear function of `by` (N, K), fitted to the other folds."""
+    features, errors = np.column_stack([np.ones(len(values)), by]), np.zeros(len(values))
+    for number in np.unique(fold):
+        out = fold == number
+        weights = np.linalg.lstsq(features[~out], values[~out], rcond=None)[0] if (~out).any() else 0 * features[0]
+        errors[out] = (values[out] - features[out] @ weights) ** 2
+    return errors

@@ -65,7 +65,7 @@ RULES = {
     "grid_weight_decay": (list, _between(0, 1)),
     "grid_channels_block3": (list, _between(1, 4096)),
     "grid_dropout": (list, _between(0, 0.95)),
-    "halving": (int, _between(0, 10)),
+    "halving": (int, ((lambda value: value == 0 or 2 <= value <= 10), "0, or between 2 and 10")),
     "cells_at_once": (int, _between(0, 256)),
     "overfit_images": (int, _between(2, 10_000)),
     "probe_images": (int, _between(2, 10**7)),

@@ -13,8 +13,8 @@ MEASURED = ("train_loss", "val_loss", "val_f1", "val_acc")
 def by_cell(trainings: pd.DataFrame) -> pd.DataFrame:
     """Return one row a cell, the best first: means over its seeds, `val_loss_std` and `val_f1_std`, and sums of cost.
 
-    `trainings` has one row a cell and seed. A cell of which a seed diverged has no loss, and ranks last. Ties go
-    to the smaller network. `history` is the first seed's.
+    `trainings` has one row a cell and seed. A cell of which a seed diverged has no loss, and ranks last; one that
+    lacks a seed which others have ranks behind those. Ties go to the smaller network. `history` is the first seed's.
     """
     cells = trainings.astype(dict.fromkeys(MEASURED, float)).groupby("name", sort=False)
     table = cells[[*FACTORS, "parameters", "max_epochs", "history"]].first()
@@ -24,7 +24,9 @@ def by_cell(trainings: pd.DataFrame) -> pd.DataFrame:
         table[f"{name}_std"] = cells[name].std()
     table["seeds"] = cells.size()
     table[["seconds", "tflop"]] = cells[["seconds", "tflop"]].sum()
-    return table.reset_index().sort_values(["val_loss", "parameters"], na_position="last", ignore_index=True)
+    lacking = table["val_loss"].isna() | (table["seeds"] < table["seeds"].max())
+    ranked = table.reset_index().assign(lacking=lacking.to_numpy())
+    return ranked.sort_values(["lacking", "val_loss", "parameters"], ignore_index=True).drop(columns="lacking")
 
 
 def best_cell(table: pd.DataFrame) -> dict:
@@ -49,7 +51,8 @@ def factor_effects(trainings: pd.DataFrame) -> pd.DataFrame:
     first value, difference, its 95 % interval low and high, what that is over (n, of) and the verdict. The
     difference is the mean over pairs of trainings alike in all other factors and in the seed. With several seeds
     the interval is Student's over the seeds' mean differences, and the verdict "lower", "higher" or "within
-    noise". With one seed it is over the pairs, which knows nothing of the noise of a seed: the verdict is "one seed".
+    noise". There is none ("one seed") where there is one: its interval is over the pairs, and knows nothing of the
+    noise of a seed; nor where pairs are missing because a training diverged ("some diverged").
     """
     table = by_cell(trainings)
     rows = []
@@ -65,21 +68,21 @@ def factor_effects(trainings: pd.DataFrame) -> pd.DataFrame:
 
 def _difference(trainings: pd.DataFrame, factor: str, value, reference) -> dict:
     alike = [*(other for other in FACTORS if other != factor), "seed"]
-    losses = trainings.astype({"val_loss": float}).pivot_table(index=alike, columns=factor, values="val_loss")
-    pairs = losses.reindex(columns=[value, reference]).dropna()
-    differences = pairs[value] - pairs[reference]
+    losses = trainings.astype({"val_loss": float}).set_index([*alike, factor])["val_loss"].unstack(factor)
+    differences = losses[value] - losses[reference]
+    lost, differences = bool(differences.isna().any()), differences.dropna()
     by_seed = differences.groupby("seed").mean()
     several = trainings["seed"].nunique() > 1
     mean, reach, count = _interval(by_seed if several else differences)
-    verdict = "lower" if mean < 0 else "higher"
-    verdict = verdict if abs(mean) > reach else "within noise"
+    told = ("lower" if mean < 0 else "higher") if abs(mean) > reach else "within noise"
+    verdict = "some diverged" if lost else told if several else "one seed"
     return {
         "difference": mean,
         "low": mean - reach,
         "high": mean + reach,
         "n": count,
         "of": "seeds" if several else "pairs",
-        "verdict": verdict if several else "one seed",
+        "verdict": verdict,
     }
 
 
@@ -92,13 +95,13 @@ def _interval(values: pd.Series) -> tuple[float, float, int]:
     return float(values.mean()) if count else math.nan, float(reach), count
 
 
-def edges(table: pd.DataFrame) -> list[dict]:
-    """Return the factors whose best value is the smallest or largest of several tried, with the next value to try.
+def edges(table: pd.DataFrame, best: dict) -> list[dict]:
+    """Return the factors whose value in the `best` cell is the smallest or largest tried, with the next one to try.
 
     `next` is one step further of the same size as the last one: a ratio, but a difference for dropout. It is
     None where the value cannot be exceeded (no dropout, no weight decay).
     """
-    found, best = [], best_cell(table)
+    found = []
     for factor in FACTORS:
         values = sorted(table[factor].unique())
         if len(values) > 1 and best[factor] in (values[0], values[-1]):

@@ -77,7 +77,7 @@ def valley(lrs: np.ndarray, losses: np.ndarray) -> float:
         higher = losses[:i] > losses[i]
         lengths[i] += (lengths[:i][higher]).max(initial=0)
     end = int(lengths.argmax())
-    start = end - int(lengths[end])
+    start = end - int(lengths[end]) if end else 0  # nothing falls
     third = (end - start) / 3
     return float(lrs[start + int(third) + int(third / 2)])
 

@@ -109,7 +109,7 @@ def _ranking_scores(logits: np.ndarray, targets: np.ndarray) -> dict[str, list[f
 
     def each(score) -> list[float]:
         columns = zip(np.asarray(targets).T, np.asarray(logits).T, strict=True)
-        return [float(score(t, z)) if len(np.unique(t)) == 2 else float("nan") for t, z in columns]
+        return [float(score(t, z)) if len(np.unique(t)) == 2 and np.isfinite(z).all() else np.nan for t, z in columns]
 
     return {"auroc": each(metrics.roc_auc_score), "average_precision": each(metrics.average_precision_score)}
 

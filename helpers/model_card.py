@@ -1,6 +1,7 @@
 """The model card of a run: what the network is, was trained on, can do and cannot, filled from the results."""
 
 import json
+import statistics
 from pathlib import Path
 
 import jinja2
@@ -36,8 +37,19 @@ def write_model_card(folder: Path, checkpoint: Checkpoint) -> Path:
         openings=len(read_jsons(folder / TEST_LOG)),
         name=folder.name,
         checkpoint=short_path(Path(result["checkpoint"])),
+        **_over_seeds(folder),
         gap=next((gap for gap in result["gaps"] if gap["enough"]), None),
     )
     path = folder / "MODEL_CARD.md"
     write_text(path, text)
     return path
+
+
+def _over_seeds(folder: Path) -> dict:
+    """Return the seeds of 06_final and their mean accuracy's spread on valid; none where it trained with one."""
+    path = folder / "results" / "06_final.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))["seeds"] if path.exists() else None
+    values = [row["mean_accuracy"] for row in rows or [] if row.get("mean_accuracy") is not None]
+    if len(values) < 2:
+        return {"seeds": None, "spread": None}
+    return {"seeds": values, "spread": {"mean": statistics.mean(values), "std": statistics.stdev(values)}}

@@ -181,7 +181,7 @@ def plot_parallel(table: pd.DataFrame, factors: tuple[str, ...], value: str = "v
     """Parallel coordinates: one line a cell through its factors to its valid loss; the best in red."""
     ax = plt.subplots(figsize=(8, 3.4))[1]
     columns = [*factors, value]
-    ranked = table.sort_values(value, ascending=False)
+    ranked = table.sort_values(value, ascending=False, na_position="first")
     scaled = pd.DataFrame({name: _spread(ranked[name], as_levels=name in factors) for name in columns})
     for position, (_, row) in enumerate(scaled.iterrows()):
         best = position == len(scaled) - 1
@@ -222,7 +222,8 @@ def _spread(values: pd.Series, as_levels: bool) -> pd.Series:
 def plot_isolation(effects: pd.DataFrame, noise: float | None) -> Figure:
     """For each factor, the best and the mean valid loss of the cells with each value, and the noise of a seed.
 
-    `effects` is `effects.factor_effects`'; `noise` the standard deviation from seed to seed, None where unknown.
+    `effects` is `effects.factor_effects`'; `noise` the standard deviation that chance gives a cell's mean over its
+    seeds, None where it is unknown.
     """
     factors = list(dict.fromkeys(effects["factor"]))
     figure, axes = plt.subplots(1, len(factors), figsize=(2.4 * len(factors), 3), sharey=True, squeeze=False)
@@ -231,7 +232,9 @@ def plot_isolation(effects: pd.DataFrame, noise: float | None) -> Figure:
         positions = range(len(rows))
         if noise is not None:
             lowest = rows["best"].min()
-            axis.axhspan(lowest - noise, lowest + noise, color=ACCENT, alpha=0.12, lw=0, label="best ± noise of a seed")
+            axis.axhspan(
+                lowest - noise, lowest + noise, color=ACCENT, alpha=0.12, lw=0, label="best ± noise of its mean"
+            )
         axis.plot(positions, rows["mean"], "s:", color=SOFT, label="mean of the cells")
         axis.plot(positions, rows["best"], "o-", color=ACCENT, label="best of the rest")
         axis.set_xticks(positions, [f"{value:g}" for value in rows["value"]])

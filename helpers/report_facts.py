@@ -13,6 +13,7 @@ FACTORS = ("lr", "weight_decay", "channels_block3", "dropout")
 METRICS = ("mean_accuracy", "exact_match", "micro_f1", "macro_f1")
 NOT_PROTOCOL = {"run_name", "data_root", "allow_missing", "device", "seed", "checkpoint", "compare_with"}
 AT_START = ("loss at initialisation is near ln 2", "loss with the priors' bias is near their entropy")
+NORMAL = 1.96  # standard errors from the middle of a 95 % interval to its ends
 FEW = 100  # positive images; with fewer, a rate moves by a point when one image does
 LAYER = re.compile(r"^[│├└─ ]+(\w+): [\d-]+ +\[\d+, ([\d, ]+)\] +([\d,]+|--) +([\d,]+|--)$", re.MULTILINE)
 
@@ -83,6 +84,7 @@ def used_parameters(notebook: str, result: dict) -> dict:
         used["overfit_images"] = used["train_images"]
     if notebook == "04_lr_finder":
         used["seeds"] = [row["seed"] for row in result["by_seed"][1:]] or None
+        used |= dict(zip(("first_lr", "last_lr"), result["range"], strict=True))
         if not result["diverged"]:
             used["sweep_steps"] = result["steps"]
     if notebook == "05_grid":
@@ -162,7 +164,7 @@ def overfit(result: dict) -> dict:
 def grid(result: dict) -> dict:
     """Return the grid's reading: its levels, the best cell's margin, and the levels at an edge."""
     cells = result["cells"]
-    finished = [cell for cell in cells if cell["val_loss"] is not None]
+    finished = [cell for cell in result["finalists"] if cell["val_loss"] is not None]
     losses = sorted(cell["val_loss"] for cell in finished)
     steps = [second - first for first, second in pairwise(losses)]
     return {
@@ -171,8 +173,9 @@ def grid(result: dict) -> dict:
         "top": finished[0] if finished else None,
         "margin": steps[0] if steps else None,
         "range": losses[-1] - losses[0] if steps else None,
-        "diverged": len(cells) - len(finished),
-        "best_f1": max(cells, key=lambda cell: cell["val_f1"] or 0),
+        "diverged": sum(cell["val_loss"] is None for cell in cells),
+        "reference": next((cell for cell in cells if all(cell[f] == result["best"][f] for f in FACTORS)), None),
+        "best_f1": max(result["finalists"], key=lambda cell: cell["val_f1"] or 0),
         "next": {edge["factor"]: edge["next"] for edge in result["edges"]},
         "compared": [row for row in result["effects"] if row["verdict"] is not None],
         "beyond_noise": [row for row in result["effects"] if row["verdict"] in ("lower", "higher")],
@@ -222,7 +225,8 @@ def training(result: dict) -> dict:
 
 def _spread(by_seed: list[dict] | None) -> dict[str, tuple[float, float]] | None:
     """Return mean and standard deviation of each metric over the seeds; None for one seed."""
-    if not by_seed or len(by_seed) < 2:
+    by_seed = [row for row in by_seed or [] if row["loss"] is not None]
+    if len(by_seed) < 2:
         return None
     names = [name for name in by_seed[0] if name not in ("seed", "epoch")]
     columns = {name: [row[name] for row in by_seed] for name in names}
@@ -256,11 +260,12 @@ def test(result: dict) -> dict:
     valid, scores, majority = result["overall"]["valid"], result["overall"]["test"], result["majority"]
     rows = _by_attribute(result)
     gap = scores["mean_accuracy"] - valid["mean_accuracy"]
-    error = math.hypot(*(_standard_error(split["mean_accuracy"], split["images"]) for split in (valid, scores)))
+    table = _by_of(result["intervals"])
+    both = table["overall"]["mean_accuracy"], result["valid_interval"]
+    error = math.hypot(*((row["high"] - row["low"]) / (2 * NORMAL) for row in both))
     return {
         "gap": {metric: _less(scores[metric], valid[metric]) for metric in ("loss", *METRICS)},
         "gap_errors": abs(gap) / error if error else None,
-        "error": _standard_error(scores["mean_accuracy"], scores["images"]),
         "gain": {metric: scores[metric] - majority[metric] for metric in METRICS},
         "rows": rows,
         "weakest": min(rows, key=lambda row: row["f1"] or 0),
@@ -269,12 +274,24 @@ def test(result: dict) -> dict:
         "never": [row["attribute"] for row in rows if row["tp"] + row["fp"] == 0],
         "few": [row for row in rows if row["positives"] < FEW],
         "one_threshold": len(set(result["thresholds"])) == 1,
-        "intervals": _by_of(result["intervals"]),
+        "intervals": table,
+        "groups": _accuracy_by_group(result["groups"]),
         "goals": [row for row in result["threshold_gains"] if row["of"] == "overall"],
         "differences": result["comparison"] and _by_of(result["comparison"]["differences"])["overall"],
         "largest_gap": next((gap for gap in result["gaps"] if gap["enough"]), None),
-        "leaning": max(result["shortcuts"], key=lambda row: row["beyond_its_label"] or 0),
+        "leaning": max(
+            (row for row in result["shortcuts"] if (row["low"] or 0) > 0), key=lambda row: row["low"], default=None
+        ),
     }
+
+
+def _accuracy_by_group(rows: list[dict]) -> dict[str, dict[str, dict]]:
+    """Return the accuracy rows of a table of groups as [group][attribute]."""
+    table: dict[str, dict[str, dict]] = {}
+    for row in rows:
+        if row["rate"] == "accuracy":
+            table.setdefault(row["group"], {})[row["attribute"]] = row
+    return table
 
 
 def _by_of(rows: list[dict]) -> dict[str, dict[str, dict]]:
@@ -294,11 +311,6 @@ def _by_attribute(result: dict) -> list[dict]:
         majority = max(positives, negatives) / (positives + negatives)
         rows.append(row | {"positives": positives, "majority": majority, "valid_f1": valid[row["attribute"]]})
     return rows
-
-
-def _standard_error(share: float, images: float) -> float:
-    """Return at most the standard error of a mean over images and attributes: as if one image's answers were one."""
-    return math.sqrt(share * (1 - share) / images)
 
 
 def _less(a: float | None, b: float | None) -> float | None:

@@ -40,6 +40,14 @@ def evaluate(model: nn.Module, split: Split, precision: str = "auto") -> dict[st
     return metrics.scores(predict_logits(model, split, precision), split.targets.cpu().numpy())
 
 
+def every_score(model: nn.Module, split: Split, precision: str = "auto") -> dict[str, float]:
+    """Return `metrics.scores`, mean AUROC and average precision, and the accuracy of each attribute."""
+    logits, targets = predict_logits(model, split, precision), split.targets.cpu().numpy()
+    by_attribute = metrics.per_attribute(logits, targets)
+    means = by_attribute[["auroc", "average_precision"]].mean().to_dict()
+    return metrics.scores(logits, targets) | means | by_attribute["accuracy"].to_dict()
+
+
 def fit(
     model: nn.Module,
     train: Split,
@@ -112,18 +120,21 @@ class KeepBest:
 
 
 def fit_seeds(seeds: list[int], train: Split, valid: Split, config: Config) -> pd.DataFrame:
-    """Train the network once a seed; return a row each: seed, epoch, and `metrics.scores` on valid.
+    """Train the network once a seed; return a row each: seed, epoch, and `every_score` on valid.
 
-    They are those of the epoch with the lowest valid loss, as of the final training. The images are the same
-    for all; initial weights, order, augmentation and dropout are the seed's.
+    They are those of the epoch with the lowest valid loss, as of the final training, and missing where that
+    diverged. The images are the same for all; initial weights, order, augmentation and dropout are the seed's.
     """
     rows = []
-    for seed in seeds:
+    for seed in dict.fromkeys(seeds):
         model, best = build_model(seed, train.device, config.channels_block3, config.dropout), KeepBest()
         history = fit(model, train, valid, config.but(seed=seed), on_epoch=best, label=f"seed {seed}")
+        if best.weights is None:
+            rows.append({"seed": seed})
+            continue
         best.restore(model)
         epoch = int(history.loc[history["val_loss"].idxmin(), "epoch"])
-        rows.append({"seed": seed, "epoch": epoch, **evaluate(model, valid, config.precision)})
+        rows.append({"seed": seed, "epoch": epoch, **every_score(model, valid, config.precision)})
     return pd.DataFrame(rows)
 
 

@@ -89,23 +89,24 @@ def test_the_best_of_the_rest_and_the_mean_are_over_the_other_factors():
 
 def test_edges_name_the_next_value_to_try():
     table = effects.by_cell(grid(lambda lr, decay, drop, seed: -lr - decay - drop, dropout=(0.0, 0.2, 0.4)))
-    found = {edge["factor"]: (edge["side"], edge["next"]) for edge in effects.edges(table)}
+    found = {edge["factor"]: (edge["side"], edge["next"]) for edge in effects.edges(table, effects.best_cell(table))}
     assert found["lr"] == ("largest", 0.025) and found["weight_decay"] == ("largest", 1e-3)
     assert found["dropout"] == ("largest", 0.6) and "channels_block3" not in found
 
 
 def test_a_best_value_inside_or_at_zero_asks_for_nothing_further():
     inside = effects.by_cell(grid(lambda lr, decay, drop, seed: abs(drop - 0.2), dropout=(0.0, 0.2, 0.4)))
-    assert "dropout" not in {edge["factor"] for edge in effects.edges(inside)}
+    assert "dropout" not in {edge["factor"] for edge in effects.edges(inside, effects.best_cell(inside))}
     none = effects.by_cell(grid(lambda lr, decay, drop, seed: drop, dropout=(0.0, 0.2, 0.4)))
-    assert {e["factor"]: e["next"] for e in effects.edges(none)}["dropout"] is None
+    assert {e["factor"]: e["next"] for e in effects.edges(none, effects.best_cell(none))}["dropout"] is None
 
 
 def test_channels_go_on_by_their_ratio_in_eights():
     trainings = grid(lambda *_: 0.0)
     trainings["channels_block3"] = np.where(trainings["dropout"] == 0.2, 256, 192)
     trainings["val_loss"] = -trainings["channels_block3"].astype(float)
-    found = {edge["factor"]: edge["next"] for edge in effects.edges(effects.by_cell(trainings))}
+    table = effects.by_cell(trainings)
+    found = {edge["factor"]: edge["next"] for edge in effects.edges(table, effects.best_cell(table))}
     assert found["channels_block3"] == 344
 
 
@@ -113,3 +114,20 @@ def test_curves_differ_in_one_factor_alone():
     cells = effects.by_cell(grid(lambda lr, decay, drop, seed: lr)).to_dict("records")
     best = {"lr": 0.001, "weight_decay": 1e-5, "channels_block3": 256, "dropout": 0.0}
     assert list(effects.curves_by_factor(cells, best, "dropout")) == ["dropout 0", "dropout 0.2"]
+
+
+def test_a_value_whose_trainings_diverged_gets_no_verdict():
+    def loss(lr, decay, drop, seed):
+        return None if lr == 0.005 and drop == 0.2 else lr + 0.001 * seed
+
+    rows = effects.factor_effects(grid(loss, seeds=(1, 2, 3))).set_index(["factor", "value"])
+    assert rows.loc[("lr", 0.005), "verdict"] == "some diverged"
+    everywhere = effects.factor_effects(grid(lambda lr, *_: None if lr == 0.005 else lr, seeds=(1, 2)))
+    row = everywhere.set_index(["factor", "value"]).loc[("lr", 0.005)]
+    assert row["verdict"] == "some diverged" and math.isnan(row["difference"])
+
+
+def test_a_cell_that_lacks_a_seed_ranks_behind_those_that_have_all():
+    trainings = grid(lambda lr, decay, drop, seed: lr, seeds=(1, 2))
+    table = effects.by_cell(trainings.drop(index=0))  # one seed of one of the best cells
+    assert table["seeds"].tolist() == [2] * 7 + [1]

@@ -84,6 +84,11 @@ def test_valley_equals_fastais_rule_worked_by_hand():
     assert lr_finder.valley(lrs, losses) == 3
 
 
+@pytest.mark.parametrize("losses", [np.arange(9.0), np.ones(9)])
+def test_valley_is_the_first_lr_where_nothing_falls_as_in_fastai(losses):
+    assert lr_finder.valley(np.arange(1.0, 10.0), losses) == 1
+
+
 def test_steep_is_where_the_loss_falls_most_per_unit_of_log_lr():
     lrs = np.array([1e-4, 1e-3, 1e-2, 1e-1])
     assert lr_finder.steep(lrs, np.array([1.0, 0.9, 0.4, 0.3])) == 1e-3

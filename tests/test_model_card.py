@@ -132,7 +132,7 @@ def test_what_could_not_be_measured_is_a_dash(card):
             row |= {"value": None, "low": None, "high": None}
     _, text = card(content)
     assert "| Smiling | 0.8000 | 0.7000 to 0.9000 | 0.800 | — | 0.800 |" in text
-    assert "people not known" in text and "by drawing images again" in text and "largest difference" not in text
+    assert "people not known" in text and "by resampling images" in text and "largest difference" not in text
 
 
 def test_the_licence_follows_what_was_trained_on_and_not_what_was_tested_on(card):

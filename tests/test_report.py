@@ -148,10 +148,13 @@ SPECIFIC = {
         "steps": 150,
         "last_lr": 0.7,
         "diverged": True,
+        "range": [1e-6, 1.0],
+        "images": 162770,
     },
     "05_grid": {
         "best": {"lr": 0.001, "weight_decay": 1e-5, "channels_block3": 256, "dropout": 0.2},
         "cells": [cell(0.001, 0.2, 0.21), cell(0.005, 0.2, 0.25), cell(0.001, 0.0, 0.26), cell(0.001, 0.4, None)],
+        "finalists": [cell(0.001, 0.2, 0.21), cell(0.005, 0.2, 0.25), cell(0.001, 0.0, 0.26)],
         "effects": [effect("lr", 0.001), effect("lr", 0.005, 0.0432, "one seed")],
         "edges": [{"factor": "lr", "best": 0.001, "side": "smallest", "next": 0.0002}],
         "seeds": [42],
@@ -183,6 +186,12 @@ SPECIFIC = {
         "whole_test": True,
         "openings": [{"when": "2026-11-22T15:57:11+00:00", "who": "ada@lovelace"}],
         "intervals": intervals(0.91),
+        "valid_interval": {"value": 0.9312, "low": 0.92, "high": 0.94},
+        "groups": [
+            {"group": group, "rate": "accuracy", "attribute": attribute, "value": 0.9, "low": 0.8, "high": 0.95}
+            for group in ("Male", "not Male")
+            for attribute in ATTRIBUTES
+        ],
         "threshold_gains": [
             {"chosen for": "f1", "threshold": 0.4} | interval("Smiling", "f1", 0.012),
             {"chosen for": "f1", "threshold": None} | interval("overall", "macro_f1", 0.0234),
@@ -205,7 +214,14 @@ SPECIFIC = {
             | {"value": 0.0765, "low": 0.05, "high": 0.1}
         ],
         "shortcuts": [
-            {"attribute": a, "labels": 0.1, "answers": 0.2, "beyond_its_label": 0.03 + i / 100}
+            {
+                "attribute": a,
+                "labels": 0.1,
+                "answers": 0.2,
+                "beyond_its_label": 0.03 + i / 100,
+                "low": 0.01 + i / 100,
+                "high": 0.2,
+            }
             for i, a in enumerate(ATTRIBUTES)
         ],
         "likely_errors": {
@@ -513,10 +529,10 @@ def test_what_has_no_value_is_a_dash(study, language):
 
 
 def test_a_grid_where_everything_diverged_is_told(study):
-    for place in study.results["05_grid"]["cells"]:
+    for place in study.results["05_grid"]["cells"] + study.results["05_grid"]["finalists"]:
         place["val_loss"] = None
     text = study.text("grid", "comparisons", "limits")
-    assert "La meilleure cellule" not in text and f"5{NBSP}cellules ont divergé" in text
+    assert "**La meilleure cellule**" not in text and f"5{NBSP}cellules ont divergé" in text
 
 
 # Drawn faces, and what was cut
@@ -590,7 +606,7 @@ def test_notebooks_that_read_different_images_are_pointed_out(study):
         ("lr_finder", "04_lr_finder", "suggestions.valley", 0.5, "est dans la fenêtre", "**hors de** la fenêtre"),
         ("lr_finder", "04_lr_finder", "diverged", False, "la perte a divergé", "n’a pas divergé"),
         ("grid", "05_grid", "best.dropout", 0.4, "à l’intérieur de la grille", "0,4, est la plus grande"),
-        ("grid", "05_grid", "cells.1.val_f1", 0.99, "C’est aussi celle", "d’une autre cellule"),
+        ("grid", "05_grid", "finalists.1.val_f1", 0.99, "C’est aussi celle", "d’une autre cellule"),
         ("data", "01_data", "identities_shared", 3, "Aucune n’apparaît", "3 apparaissent dans deux jeux"),
         ("data", "01_data", "copies.extra", 1, "comme on le sait de CelebA", "image est identique à une autre"),
         ("data", "01_data", "copies.extra", 0, "à la fois dans train et valid", "Aucune image n’est identique"),
@@ -680,7 +696,8 @@ def test_effects_beyond_noise_are_named_and_one_seed_allows_no_verdict(study):
     text = study.text("grid")
     assert "0,0123" in text and "aucun effet ne sort du bruit" in text
     study.change("05_grid", "effects.1.verdict", "higher")
-    assert "Au-delà du bruit : <code>lr</code> 0,005 est plus haut de 0,0432" in study.text("grid").replace(NBSP, " ")
+    text = study.text("grid").replace(NBSP, " ")
+    assert "Au-delà du bruit : perte plus haute de 0,0432 avec <code>lr</code> 0,005" in text
 
 
 def test_an_edge_of_the_grid_names_the_next_value(study):
@@ -689,7 +706,7 @@ def test_an_edge_of_the_grid_names_the_next_value(study):
 
 @pytest.mark.parametrize(
     ("low", "high", "french"),
-    [(0.01, 0.03, "Plus exacte"), (-0.03, -0.01, "Moins exacte"), (-0.01, 0.01, "ne se distinguent pas")],
+    [(0.01, 0.03, "Plus exact"), (-0.03, -0.01, "Moins exact"), (-0.01, 0.01, "ne se distinguent pas")],
 )
 def test_the_verdict_on_two_checkpoints_follows_the_interval(study, low, high, french):
     study.change("07_test", "comparison.differences.0.low", low)
@@ -702,7 +719,7 @@ def test_without_people_intervals_are_over_images_and_say_so(study):
     for row in study.results["07_test"]["intervals"]:
         del row["image_low"], row["image_high"]
     text = study.text("test", language="en")
-    assert "these intervals are too narrow" in text and "Drawing images |" not in text
+    assert "these intervals are too narrow" in text and "Resampling images |" not in text
 
 
 def test_a_test_opened_twice_is_told_in_its_section(study):
@@ -723,3 +740,20 @@ def test_the_spread_over_seeds_replaces_the_limit_of_one(study):
     rows = [{"seed": seed, "epoch": 3} | {k: v + seed / 1000 for k, v in scores.items()} for seed in (1, 2, 3)]
     study.change("06_final", "seeds", rows)
     assert "0,9320 ± 0,0010" in study.text("training") and "Une seule graine" not in study.text("limits")
+
+
+def test_after_successive_halving_the_best_is_a_finalist_and_the_table_says_what_it_shows(study):
+    study.change("05_grid", "rungs", [1, 3])
+    study.change("05_grid", "halving", 3)
+    study.change("05_grid", "best", {"lr": 0.005, "weight_decay": 1e-5, "channels_block3": 256, "dropout": 0.2})
+    study.change("05_grid", "finalists", [cell(0.005, 0.2, 0.1234), cell(0.001, 0.2, 0.1250)])
+    text = study.text("grid", "comparisons").replace(NBSP, " ")
+    assert "avec une perte de 0,1234" in text and "5 cellules de 1 époque" in text
+    assert "0,2500 | 0,0000" in text  # the best cell, from itself, after the first rung
+
+
+def test_no_attribute_is_named_as_leaning_on_others_where_the_interval_holds_zero(study):
+    assert "s’appuie sur les autres au-delà de sa propre étiquette" in study.text("test")
+    for row in study.results["07_test"]["shortcuts"]:
+        row["low"] = -0.01
+    assert "Aucun attribut ne s’appuie" in study.text("test")

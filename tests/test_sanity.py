@@ -33,9 +33,9 @@ def network(seed: int = 0):
 
 def test_unnormalised_input_is_a_fault(splits):
     images = splits["train"].images[:64]
-    assert sanity.inputs_normalised(normalise(images)).passed
+    assert sanity.inputs_normalised(normalise(images), "train").passed
     for wrong in (images.float(), images.float() / 255, normalise(images) * 2):
-        check = sanity.inputs_normalised(wrong)
+        check = sanity.inputs_normalised(wrong, "train")
         assert not check.passed and check.severity == "fault"
 
 
@@ -75,10 +75,13 @@ def test_a_validation_image_in_train_is_a_fault(copy, drawn):
     assert not check.passed and check.severity == "fault" and check.measured == "1 copies"
 
 
-@pytest.mark.parametrize(("crossing", "severity"), [(37, "remark"), (38, "fault")])
-def test_celebas_own_copies_are_a_remark_and_one_more_is_a_fault(crossing, severity):
+@pytest.mark.parametrize(
+    ("images", "crossing", "severity"),
+    [(202_599, 37, "remark"), (202_599, 38, "fault"), (19_052, 3, "remark"), (19_052, 4, "fault")],
+)
+def test_celebas_own_copies_are_a_remark_and_more_than_chance_are_a_fault(images, crossing, severity):
     class Official:
-        drawn, has_official_splits = False, True
+        drawn, has_official_splits, annotations = False, True, range(images)
 
     check = sanity.no_copies_across({"extra": 200, "train/valid": crossing, "train/test": 0}, Official)
     assert not check.passed and check.severity == severity
@@ -135,6 +138,19 @@ def test_grey_images_and_shuffled_labels_teach_nothing_and_real_ones_would_be_to
     assert trained_on(sanity.shuffled(train, 1), valid).passed
     leak = trained_on(valid, valid, epochs=40)
     assert not leak.passed and leak.severity == "fault"
+
+
+def test_a_network_that_leaves_the_rates_on_grey_images_is_a_fault(splits):
+    valid = sanity.blanked(splits["valid"])
+    model = network()
+    assert not sanity.no_better_than_constant("grey", model, valid, most=0.05).passed  # untrained: at ln 2
+    start_from_priors(model, valid.targets.mean(0).clamp(0.01, 0.99))
+    assert sanity.no_better_than_constant("grey", model, valid, most=0.05).passed
+
+
+def test_a_diverged_model_tells_nothing_and_raises_nothing():
+    targets = np.tile([[0, 1, 0, 1, 0], [1, 0, 1, 0, 1]], (10, 1)).astype(np.float32)
+    assert not sanity.images_tell_labels(np.full((20, 5), np.nan), targets).passed
 
 
 def test_shuffling_keeps_the_labels_and_moves_them():

@@ -1,5 +1,7 @@
 """Training: the same losses as a loop by hand, repeatable, dataset-level, and an end to a diverged run."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -166,3 +168,13 @@ def test_several_seeds_are_several_trainings_each_measured_at_its_best_epoch(few
         alone = training.fit(build_model(row.seed, CPU, 8), few, valid, config(max_epochs=3, lr=0.01, seed=row.seed))
         best = alone.loc[alone["val_loss"].idxmin()]
         assert (row.epoch, row.loss, row.micro_f1) == (best["epoch"], best["val_loss"], best["val_f1"])
+
+
+def test_a_seed_that_diverged_is_a_row_without_figures_and_none_is_trained_twice(splits):
+    config = Config(max_epochs=1, batch_size=16, channels_block3=8, device="cpu")
+    few = splits["train"].subset(range(32))
+    rows = training.fit_seeds([43, 43, 44], few, splits["valid"], config)
+    assert rows["seed"].tolist() == [43, 44] and {"auroc", "Smiling", "macro_f1"} <= set(rows)
+    broken = dataclasses.replace(few, targets=torch.full_like(few.targets, float("nan")))
+    lost = training.fit_seeds([43], broken, splits["valid"], config)
+    assert lost["seed"].tolist() == [43] and "loss" not in lost
