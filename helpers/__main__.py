@@ -105,6 +105,20 @@ def predict(
         raise typer.Exit(1)
 
 
+@app.command("export-onnx")
+def export_onnx_file(
+    checkpoint: Annotated[Path, typer.Option(help="A checkpoint of this study.")],
+    onnx: Annotated[Path | None, typer.Option(help="The file to write; beside the checkpoint when not given.")] = None,
+):
+    """Write a checkpoint as ONNX: images (N, 3, 64, 64) in [-1, 1] -> logits (N, 5)."""
+    from helpers.checkpoints import load_checkpoint
+    from helpers.onnx_export import export_onnx
+
+    path = onnx or checkpoint.with_suffix(".onnx")
+    difference = export_onnx(load_checkpoint(checkpoint), path)
+    typer.echo(f"{path}: its logits differ from torch's by {difference:.1e} at most")
+
+
 @data.command()
 def draw(
     root: Annotated[Path | None, typer.Option(help="Folder to draw into; data/drawn when not given.")] = None,

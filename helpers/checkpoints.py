@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from helpers.config import ATTRIBUTES, IMAGE_SIZE, MEAN, STD, Config
 from helpers.errors import StudyError
-from helpers.models import CourseCNN
+from helpers.models import architecture, from_architecture
 
 FORMAT = "celeba-study checkpoint 1"
 
@@ -19,7 +20,7 @@ FORMAT = "celeba-study checkpoint 1"
 class Checkpoint:
     """A loaded checkpoint: the model in eval mode on the CPU, and all that was saved with it."""
 
-    model: CourseCNN
+    model: nn.Module
     content: dict
 
     @property
@@ -27,7 +28,7 @@ class Checkpoint:
         return self.content["thresholds"]
 
 
-def save_checkpoint(path: Path, model: CourseCNN, config: Config, epoch: int, metrics: dict, source: str):
+def save_checkpoint(path: Path, model: nn.Module, config: Config, epoch: int, metrics: dict, source: str):
     """Write `model` with what is needed to use it and to know where it comes from.
 
     `source` says what it was trained on. Raises StudyError when the folder cannot be written.
@@ -35,11 +36,7 @@ def save_checkpoint(path: Path, model: CourseCNN, config: Config, epoch: int, me
     content = {
         "format": FORMAT,
         "model": {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()},
-        "architecture": {
-            "type": "CourseCNN",
-            "channels_block3": config.channels_block3,
-            "dropout": config.dropout,
-        },
+        "architecture": architecture(config),
         "config": config.to_dict(),
         "attributes": list(ATTRIBUTES),
         "thresholds": [0.5] * len(ATTRIBUTES),
@@ -76,10 +73,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise StudyError(f"{path} is not a checkpoint of this study (no format '{FORMAT}' in it).")
     if content["attributes"] != list(ATTRIBUTES):
         raise StudyError(f"{path} answers {content['attributes']}, but this study asks for {list(ATTRIBUTES)}.")
-    architecture = content["architecture"]
-    model = CourseCNN(architecture["channels_block3"], architecture["dropout"])
+    try:
+        model = from_architecture(content["architecture"])
+    except (KeyError, TypeError) as error:
+        raise StudyError(f"{path} is of a network that this study does not know: {content['architecture']}.") from error
     try:
         model.load_state_dict(content["model"])
     except RuntimeError as error:
-        raise StudyError(f"{path} holds weights of another shape than its architecture {architecture}.") from error
+        described = content["architecture"]
+        raise StudyError(f"{path} holds weights of another shape than its architecture {described}.") from error
     return Checkpoint(model.eval().to(memory_format=torch.channels_last), content)

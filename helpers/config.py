@@ -57,6 +57,7 @@ RULES = {
     "batch_size": (int, _between(2, 65_536)),
     "lr": (float, _between(1e-8, 10)),
     "weight_decay": (float, _between(0, 1)),
+    "arch": (str, _one_of("course", "compact")),
     "channels_block3": (int, _between(1, 4096)),
     "dropout": (float, _between(0, 0.95)),
     "train_images": (int, _between(0, 10**7)),
@@ -133,7 +134,8 @@ class Config:
     batch_size: int = 64
     lr: float = 0.001
     weight_decay: float = 1e-5
-    channels_block3: int = 256
+    arch: str = "course"  # the network; "compact": helpers/compact.py
+    channels_block3: int = 256  # of the course's network
     dropout: float = 0.0
     schedule: str = "constant"  # of the learning rate
     optimizer: str = "adam"  # weight decay as an L2 term; "adamw": decoupled, and none on norms and biases

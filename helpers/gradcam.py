@@ -29,15 +29,14 @@ def grad_cam(model: nn.Module, images: torch.Tensor, attributes: list[int]) -> n
 
 
 def _with_features(model: nn.Module, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the logits and the last output (B, C, H, W) of a layer in which H is above 1."""
+    """Return the logits and the last output (B, C, H, W) of a module in which H is above 1."""
     kept = []
 
     def keep(module, given, output):
         if output.ndim == 4 and output.shape[2] > 1:
             kept.append(output)
 
-    leaves = [module for module in model.modules() if not list(module.children())]
-    hooks = [leaf.register_forward_hook(keep) for leaf in leaves]
+    hooks = [module.register_forward_hook(keep) for module in model.modules()]  # a block's fires after its parts'
     try:
         return model(inputs), kept[-1]
     finally:

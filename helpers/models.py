@@ -1,4 +1,4 @@
-"""The course's CNN, and the linear model it is compared with."""
+"""The networks by name: the course's CNN, the compact one, and the linear model they are compared with."""
 
 import copy
 from collections import OrderedDict
@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from helpers.config import ATTRIBUTES, IMAGE_SIZE, META
+from helpers.compact import CompactCNN
+from helpers.config import ATTRIBUTES, IMAGE_SIZE, META, Config
 
 COURSE_PARAMETERS = 372_997  # of the course's network with channels_block3=256
 
@@ -54,11 +55,26 @@ class LogisticRegression(nn.Sequential):
         nn.init.zeros_(self.head.bias)
 
 
-def build_model(seed: int, device: torch.device, channels_block3: int = 256, dropout: float = 0.0) -> CourseCNN:
-    """Build the course's CNN on `device`, its initial weights drawn by `seed` (set before they are drawn)."""
+def build_model(
+    seed: int, device: torch.device, channels_block3: int = 256, dropout: float = 0.0, arch: str = "course"
+) -> nn.Module:
+    """Build a network on `device`, its initial weights drawn by `seed` (set before they are drawn)."""
     torch.manual_seed(seed)
-    model = CourseCNN(channels_block3, dropout)
+    model = CompactCNN(dropout) if arch == "compact" else CourseCNN(channels_block3, dropout)
     return model.to(device, memory_format=torch.channels_last)
+
+
+def architecture(config: Config) -> dict:
+    """Return what a checkpoint must say of the network, to be built again by `from_architecture`."""
+    if config.arch == "compact":
+        return {"type": "CompactCNN", "dropout": config.dropout}
+    return {"type": "CourseCNN", "channels_block3": config.channels_block3, "dropout": config.dropout}
+
+
+def from_architecture(described: dict) -> nn.Module:
+    """Build the network that `architecture` describes; KeyError or TypeError where it is none of this study's."""
+    options = {name: value for name, value in described.items() if name != "type"}
+    return {"CourseCNN": CourseCNN, "CompactCNN": CompactCNN}[described["type"]](**options)
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -24,6 +24,7 @@ from helpers.config import CHECKPOINTS, FIGURES, META, ROOT, RUNS, Config
 from helpers.devices import choose_device, describe
 from helpers.errors import StudyError
 from helpers.files import append_json, file_md5, read_jsons, write_text
+from helpers.models import architecture
 
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW"}  # as the course and torch name them
 SCORECARD = "checks.json"  # in results/
@@ -107,11 +108,9 @@ class Run:
         """Write runs/<run_name>/config.yaml in the course's form."""
         content = {
             "model": {
-                "type": "CourseCNN",
+                **architecture(config),
                 "num_classes": META["num_classes"],
                 "input_shape": list(META["input_shape"]),
-                "channels_block3": config.channels_block3,
-                "dropout": config.dropout,
             },
             "train": {
                 "seed": config.seed,

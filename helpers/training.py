@@ -127,7 +127,7 @@ def fit_seeds(seeds: list[int], train: Split, valid: Split, config: Config) -> p
     """
     rows = []
     for seed in dict.fromkeys(seeds):
-        model, best = build_model(seed, train.device, config.channels_block3, config.dropout), KeepBest()
+        model, best = build_model(seed, train.device, config.channels_block3, config.dropout, config.arch), KeepBest()
         history = fit(model, train, valid, config.but(seed=seed), on_epoch=best, label=f"seed {seed}")
         if best.weights is None:
             rows.append({"seed": seed})

@@ -13,10 +13,10 @@ from helpers.config import ROOT
 ORDER = (
     "errors", "config", "files", "checks", "devices", "progress", "official", "workers",
     "drawing", "faces", "images", "decoding", "inspection", "annotations", "parquet", "layouts", "celeba", "labels",
-    "downloads", "datacheck", "fetch", "cache", "augmentation", "batches", "models", "metrics", "bootstrap",
+    "downloads", "datacheck", "fetch", "cache", "augmentation", "batches", "compact", "models", "metrics", "bootstrap",
     "calibration", "comparison", "published", "steps", "timing", "training", "sanity", "gradcam", "checkpoints",
-    "lr_finder", "cells", "effects", "grid", "inference", "runs", "model_card", "plots", "notebooks", "display",
-    "wording", "report_facts", "report", "stills", "export", "pdf", "doctor",
+    "lr_finder", "cells", "effects", "grid", "inference", "onnx_export", "runs", "model_card", "plots", "notebooks",
+    "display", "wording", "report_facts", "report", "stills", "export", "pdf", "doctor",
     "planning", "pipeline", "__main__",
 )  # fmt: skip
 MODULES = sorted(p for p in (ROOT / "helpers").rglob("*.py") if p.name != "__init__.py" or p.parent.name == "drawing")
