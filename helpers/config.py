@@ -58,6 +58,7 @@ RULES = {
     "lr": (float, _between(1e-8, 10)),
     "weight_decay": (float, _between(0, 1)),
     "arch": (str, _one_of("course", "compact")),
+    "mirror": (bool, _FREE),
     "channels_block3": (int, _between(1, 4096)),
     "dropout": (float, _between(0, 0.95)),
     "train_images": (int, _between(0, 10**7)),
@@ -135,6 +136,7 @@ class Config:
     lr: float = 0.001
     weight_decay: float = 1e-5
     arch: str = "course"  # the network; "compact": helpers/compact.py
+    mirror: bool = False  # answer with the mean over an image and its mirror image
     channels_block3: int = 256  # of the course's network
     dropout: float = 0.0
     schedule: str = "constant"  # of the learning rate

@@ -19,8 +19,8 @@ def grad_cam(model: nn.Module, images: torch.Tensor, attributes: list[int]) -> n
     mean gradient of the logit with respect to them, summed, and the positive part kept. `images` are uint8
     (B, 3, 64, 64). A map of zeros says that nothing there speaks for the attribute.
     """
-    model.eval()
-    logits, features = _with_features(model, normalise(images))
+    network = getattr(model, "network", model).eval()  # of one that answers over mirror images too, the image's side
+    logits, features = _with_features(network, normalise(images))
     chosen = logits[torch.arange(len(images)), torch.as_tensor(attributes, device=logits.device)]
     (gradient,) = torch.autograd.grad(chosen.sum(), features)
     maps = relu((gradient.mean((2, 3), keepdim=True) * features).sum(1, keepdim=True)).detach()

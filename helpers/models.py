@@ -55,26 +55,51 @@ class LogisticRegression(nn.Sequential):
         nn.init.zeros_(self.head.bias)
 
 
+class Mirrored(nn.Module):
+    """A network that answers, in eval mode, with the mean of the logits of an image and of its mirror image."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            return self.network(images)
+        return (self.network(images) + self.network(images.flip(3))) / 2
+
+
 def build_model(
-    seed: int, device: torch.device, channels_block3: int = 256, dropout: float = 0.0, arch: str = "course"
+    seed: int,
+    device: torch.device,
+    channels_block3: int = 256,
+    dropout: float = 0.0,
+    arch: str = "course",
+    mirror: bool = False,
 ) -> nn.Module:
     """Build a network on `device`, its initial weights drawn by `seed` (set before they are drawn)."""
     torch.manual_seed(seed)
     model = CompactCNN(dropout) if arch == "compact" else CourseCNN(channels_block3, dropout)
-    return model.to(device, memory_format=torch.channels_last)
+    return (Mirrored(model) if mirror else model).to(device, memory_format=torch.channels_last)
+
+
+def build_for(config: Config, device: torch.device) -> nn.Module:
+    """Build the network that `config` asks for, its initial weights drawn by its seed."""
+    return build_model(config.seed, device, config.channels_block3, config.dropout, config.arch, config.mirror)
 
 
 def architecture(config: Config) -> dict:
     """Return what a checkpoint must say of the network, to be built again by `from_architecture`."""
+    common = {"dropout": config.dropout} | ({"mirror": True} if config.mirror else {})
     if config.arch == "compact":
-        return {"type": "CompactCNN", "dropout": config.dropout}
-    return {"type": "CourseCNN", "channels_block3": config.channels_block3, "dropout": config.dropout}
+        return {"type": "CompactCNN"} | common
+    return {"type": "CourseCNN", "channels_block3": config.channels_block3} | common
 
 
 def from_architecture(described: dict) -> nn.Module:
     """Build the network that `architecture` describes; KeyError or TypeError where it is none of this study's."""
-    options = {name: value for name, value in described.items() if name != "type"}
-    return {"CourseCNN": CourseCNN, "CompactCNN": CompactCNN}[described["type"]](**options)
+    options = {name: value for name, value in described.items() if name not in ("type", "mirror")}
+    model = {"CourseCNN": CourseCNN, "CompactCNN": CompactCNN}[described["type"]](**options)
+    return Mirrored(model) if described.get("mirror") else model
 
 
 def count_parameters(model: nn.Module) -> int:

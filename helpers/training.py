@@ -14,7 +14,7 @@ from helpers import metrics
 from helpers.batches import Split, batches_per_epoch, normalise, training_batches
 from helpers.config import Config
 from helpers.devices import autocast, keep_freed_memory
-from helpers.models import build_model
+from helpers.models import build_for
 from helpers.progress import bar, line
 from helpers.steps import WeightAverage, build_optimizer, build_step, learning_rates, set_lr
 
@@ -127,8 +127,9 @@ def fit_seeds(seeds: list[int], train: Split, valid: Split, config: Config) -> p
     """
     rows = []
     for seed in dict.fromkeys(seeds):
-        model, best = build_model(seed, train.device, config.channels_block3, config.dropout, config.arch), KeepBest()
-        history = fit(model, train, valid, config.but(seed=seed), on_epoch=best, label=f"seed {seed}")
+        seeded, best = config.but(seed=seed), KeepBest()
+        model = build_for(seeded, train.device)
+        history = fit(model, train, valid, seeded, on_epoch=best, label=f"seed {seed}")
         if best.weights is None:
             rows.append({"seed": seed})
             continue

@@ -13,7 +13,7 @@ from helpers.compact import CompactCNN
 from helpers.config import ATTRIBUTES, Config
 from helpers.errors import StudyError
 from helpers.inference import predict_images
-from helpers.models import COURSE_PARAMETERS, CourseCNN, build_model, count_parameters, forward_flop
+from helpers.models import COURSE_PARAMETERS, CourseCNN, Mirrored, build_model, count_parameters, forward_flop
 from helpers.onnx_export import export_onnx
 from helpers.training import fit
 
@@ -70,6 +70,20 @@ def test_a_checkpoint_of_a_network_unknown_here_is_refused_in_words(saved):
     torch.save(content | {"architecture": {"type": "Transformer"}}, path)
     with pytest.raises(StudyError, match="a network that this study does not know"):
         load_checkpoint(path)
+
+
+def test_a_mirrored_network_answers_alike_for_an_image_and_its_mirror_image_but_learns_from_one(tmp_path):
+    config = Config(arch="compact", mirror=True)
+    model = build_model(1, CPU, arch="compact", mirror=True)
+    images = torch.randn(4, 3, 64, 64)
+    model(images)  # in train mode: moves the running averages
+    path = tmp_path / "best.pt"
+    save_checkpoint(path, model, config, 1, {}, "drawn faces")
+    loaded = load_checkpoint(path).model
+    assert isinstance(loaded, Mirrored) and torch.allclose(loaded(images), loaded(images.flip(3)), atol=1e-6)
+    assert torch.equal(loaded(images), model.eval()(images)) and forward_flop(model) == 2 * forward_flop(model.network)
+    assert not torch.allclose(model.train()(images), model(images.flip(3)), atol=1e-3)
+    assert gradcam.grad_cam(model, torch.zeros(2, 3, 64, 64, dtype=torch.uint8), [0, 1]).shape == (2, 64, 64)
 
 
 def test_predict_answers_with_either_network(saved, tmp_path):
