@@ -1,6 +1,7 @@
 """The benchmarks compare like with like: the plain way is the same study, and a ratio above 1 is faster."""
 
 import io
+import json
 import sys
 
 import numpy as np
@@ -9,11 +10,12 @@ import torch
 from PIL import Image
 
 from helpers.batches import denormalise
-from helpers.config import ROOT
+from helpers.config import ROOT, Config
 from helpers.decoding import decode
-from helpers.models import CourseCNN, count_parameters
+from helpers.models import COURSE_PARAMETERS, CourseCNN, build_for, count_parameters
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
+import accuracy
 import plain
 import speed
 
@@ -60,3 +62,42 @@ def test_repeats_take_turns_and_the_warm_up_is_dropped(monkeypatch):
     row = speed.Row("x", "images/s", float, float)
     samples = speed.measure([row], 3)
     assert samples == {"x": ([0.0] * 3, [0.0] * 3)}
+
+
+# Accuracy
+
+
+@pytest.fixture
+def trained(monkeypatch, tmp_path):
+    """Two small arms in place of the real ones; the list of what was trained."""
+    course = Config(channels_block3=8, batch_size=32, max_epochs=1)
+    monkeypatch.setattr(accuracy, "ARMS", {"course": course, "other": course.but(mirror=True, optimizer="adamw")})
+    monkeypatch.setattr(accuracy, "CHECKPOINTS", tmp_path / "checkpoints")
+    labels, fit = [], accuracy.fit
+    monkeypatch.setattr(accuracy, "fit", lambda *given, **named: labels.append(named["label"]) or fit(*given, **named))
+    return labels
+
+
+def test_an_arm_is_trained_once_a_seed_and_test_is_opened_once(trained, drawn, tmp_path):
+    file = tmp_path / "accuracy.json"
+    options = ["--data-root", str(drawn), "--seeds", "1", "2", "--json", str(file)]
+    accuracy.main([*options, "--arms", "course"])
+    assert trained == ["course seed 1", "course seed 2"] and "test_opened" not in file.read_text()
+    accuracy.main([*options, "--open-test"])
+    assert trained[2:] == ["other seed 1", "other seed 2"]
+    course, other = json.loads(file.read_text())["arms"]
+    assert other["seeds"] == [1, 2] and other["mflop"] == pytest.approx(2 * course["mflop"])
+    scores = [row["test"]["mean_accuracy"] for row in other["per_seed"]]
+    assert other["test_mean_accuracy"] == pytest.approx(np.mean(scores))
+    gain = other["test_mean_accuracy"] - course["test_mean_accuracy"]
+    assert other["above_course"]["value"] == pytest.approx(gain)
+    accuracy.main([*options, "--open-test"])
+    assert len(trained) == 4 and json.loads(file.read_text())["arms"][1]["test_opened"] == other["test_opened"]
+
+
+def test_no_arm_has_more_parameters_than_the_course_and_the_first_is_its_recipe():
+    for config in accuracy.ARMS.values():
+        assert count_parameters(build_for(config, torch.device("cpu"))) <= COURSE_PARAMETERS
+    course = accuracy.ARMS["course"]
+    recipe = (course.optimizer, course.lr, course.weight_decay, course.batch_size, course.max_epochs, course.schedule)
+    assert recipe == ("adam", 0.005, 1e-5, 64, 20, "constant")
