@@ -98,3 +98,9 @@ def test_the_full_profile_is_the_courses_protocol():
     assert (grid["grid_channels_block3"], grid["grid_dropout"]) == ([192, 256], [0.0, 0.2, 0.4])
     assert grid["max_epochs"] == 3 and final["max_epochs"] == 20 and grid["batch_size"] == final["batch_size"] == 64
     assert grid["train_images"] == final["train_images"] == grid["valid_images"] == final["valid_images"] == 0
+
+
+def test_no_cell_shows_a_figures_path(notebook):
+    for cell in code(notebook):
+        last = cell.source.rstrip().splitlines()[-1]
+        assert not last.startswith("run.save_figure(") or last.endswith(";"), last
