@@ -74,7 +74,7 @@ def bootstrap_ranking(
 
     The scores are sorted once; a resample is a weight for each image.
     """
-    person, count = _persons(identities, len(logits))
+    person, count = number_persons(identities, len(logits))
     columns = zip(np.asarray(logits).T, np.asarray(targets).T, strict=True)
     rankings = [_Ranking(scores, truth) for scores, truth in columns]
 
@@ -145,13 +145,13 @@ def sums_by_person(per_image: np.ndarray, identities: np.ndarray | None) -> np.n
     """Return the sums (P, K) over each person's images of columns (N, K)."""
     if identities is None:
         return per_image
-    person, _ = _persons(identities, len(per_image))
+    person, _ = number_persons(identities, len(per_image))
     order = np.argsort(person, kind="stable")
     starts = np.flatnonzero(np.diff(person[order], prepend=-1))
     return np.add.reduceat(per_image[order], starts, axis=0)
 
 
-def _persons(identities: np.ndarray | None, images: int) -> tuple[np.ndarray, int]:
+def number_persons(identities: np.ndarray | None, images: int) -> tuple[np.ndarray, int]:
     """Return each image's person as a number from 0, and how many there are."""
     if identities is None:
         return np.arange(images), images

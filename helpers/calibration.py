@@ -27,12 +27,6 @@ def reliability(logits: np.ndarray, targets: np.ndarray, bins: int = BINS) -> pd
     return pd.DataFrame(rows)
 
 
-def ece(table: pd.DataFrame) -> pd.Series:
-    """Return the expected calibration error of each attribute of `reliability`'s table (Guo et al., 2017)."""
-    distance = (table["probability"] - table["rate"]).abs() * table["images"]
-    return distance.groupby(table["attribute"]).sum() / table["images"].groupby(table["attribute"]).sum()
-
-
 def fit_temperatures(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Return for each attribute the temperature (5,) that its logits divided by have the lowest loss.
 

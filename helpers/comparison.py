@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from helpers.bootstrap import intervals, sums_by_person
+from helpers.bootstrap import intervals, number_persons, sums_by_person
 from helpers.config import ATTRIBUTES
 
 GROUPED_BY = ("Male", "Young")
@@ -45,8 +45,7 @@ def slices(predicted: np.ndarray, targets: np.ndarray, identities: np.ndarray | 
     its negatives. A rate of no image is NaN. `predicted` are 0/1 answers (N, 5).
     """
     inside = groups(targets)
-    columns = [member[:, None] * count for member in inside.values() for count in _counts(predicted, targets)]
-    sums = sums_by_person(np.column_stack(columns).astype(np.float64), identities)
+    sums = _sums(list(inside.values()), predicted, targets, identities)
     index = pd.MultiIndex.from_product([inside, RATES, ATTRIBUTES], names=["group", "rate", "attribute"])
     table = intervals(sums, lambda drawn: _rates(drawn, len(inside)), index, **draw)
     return table.assign(images=_denominators(sums.sum(0, keepdims=True), len(inside))[0].astype(int))
@@ -60,8 +59,7 @@ def gaps(predicted: np.ndarray, targets: np.ndarray, identities: np.ndarray | No
     """
     inside = {name: member for name, member in groups(targets).items() if name in GROUPED_BY or "," in name}
     sides = [side for member in inside.values() for side in (member, ~member)]
-    columns = [side[:, None] * count for side in sides for count in _counts(predicted, targets)]
-    sums = sums_by_person(np.column_stack(columns).astype(np.float64), identities)
+    sums = _sums(sides, predicted, targets, identities)
 
     def between(values: np.ndarray) -> np.ndarray:
         each = values.reshape(len(values), len(inside), 2, -1)
@@ -77,10 +75,12 @@ def gaps(predicted: np.ndarray, targets: np.ndarray, identities: np.ndarray | No
     return table.sort_values(["enough", "size"], ascending=False, ignore_index=True).drop(columns="size")
 
 
-def _counts(predicted: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return tp, fp, fn and tn (N, 5) of each image."""
+def _sums(sides: list[np.ndarray], predicted: np.ndarray, targets: np.ndarray, identities) -> np.ndarray:
+    """Return tp, fp, fn and tn of each attribute within each side (N,), summed over each person's images."""
     answered, truth = np.asarray(predicted, bool), np.asarray(targets, bool)
-    return answered & truth, answered & ~truth, ~answered & truth, ~answered & ~truth
+    counts = answered & truth, answered & ~truth, ~answered & truth, ~answered & ~truth
+    columns = [side[:, None] & count for side in sides for count in counts]
+    return sums_by_person(np.column_stack(columns).astype(np.float64), identities)
 
 
 def _parts(sums: np.ndarray, groups: int) -> np.ndarray:
@@ -132,8 +132,8 @@ def _explained(sums: np.ndarray) -> np.ndarray:
 
 def _folds(identities: np.ndarray | None, images: int) -> np.ndarray:
     """Return the fold (N,) of each image, all images of a person in one."""
-    person = np.arange(images) if identities is None else np.unique(identities, return_inverse=True)[1]
-    return np.random.default_rng(0).permutation(person.max() + 1)[person] % FOLDS
+    person, count = number_persons(identities, images)
+    return np.random.default_rng(0).permutation(count)[person] % FOLDS
 
 
 def _left(values: np.ndarray, by: np.ndarray, fold: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """What a grid's trainings say: cells over their seeds, the noise of a seed, each factor's effect, and the edges."""
 
 import math
+import statistics
 
 import numpy as np
 import pandas as pd
@@ -42,6 +43,18 @@ def seed_noise(trainings: pd.DataFrame) -> float | None:
         return None
     squares = ((losses.size() - 1) * losses.var()).sum()  # NaN (one seed) counts as zero in the sum
     return math.sqrt(squares / freedom)
+
+
+def over_seeds(rows: list[dict] | None) -> dict[str, tuple[float, float]] | None:
+    """Return mean and standard deviation of each score over a training's seeds; None for fewer than two.
+
+    `rows` are `training.fit_seeds`', as 06_final writes them; a seed that diverged has no loss, and is left out.
+    """
+    rows = [row for row in rows or [] if row["loss"] is not None]
+    if len(rows) < 2:
+        return None
+    columns = {name: [row[name] for row in rows] for name in rows[0] if name not in ("seed", "epoch")}
+    return {name: (statistics.mean(values), statistics.stdev(values)) for name, values in columns.items()}
 
 
 def factor_effects(trainings: pd.DataFrame) -> pd.DataFrame:

@@ -45,7 +45,7 @@ def run_grid(
     """
     done = read_cells(path)
     left = [cell for cell in cells if _key(cell, data) not in done]
-    finished = len(cells) - len(left)
+    finished, one_seed = len(cells) - len(left), len({cell.seed for cell in cells}) == 1
     for _attempt in range(ATTEMPTS):
         failed, several = [], min(at_once, len(left))
         results = side_by_side(left, train, valid, several) if several > 1 else one_by_one(left, train, valid)
@@ -58,7 +58,7 @@ def run_grid(
             key, finished = _key(cell, data), finished + 1
             done[key] = {"key": key, **result}
             append_json(path, done[key])
-            if record := recorder(cell_name(cell) if _one_seed(cells) else run_name(cell)):
+            if record := recorder(cell_name(cell) if one_seed else run_name(cell)):
                 for row in result["history"]:
                     record(row)
             line(f"cell {finished}/{len(cells)} {run_name(cell)}: {_in_words(result)}")
@@ -95,10 +95,6 @@ def halving_epochs(max_epochs: int, keep: int) -> list[int]:
 def run_name(cell: Config) -> str:
     """Return the name of one training: its cell's, and the seed."""
     return f"{cell_name(cell)}_seed{cell.seed}"
-
-
-def _one_seed(cells: list[Config]) -> bool:
-    return len({cell.seed for cell in cells}) == 1
 
 
 def _in_words(result: dict) -> str:

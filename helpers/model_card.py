@@ -1,13 +1,13 @@
 """The model card of a run: what the network is, was trained on, can do and cannot, filled from the results."""
 
 import json
-import statistics
 from pathlib import Path
 
 import jinja2
 
 from helpers.checkpoints import Checkpoint
 from helpers.config import ATTRIBUTES
+from helpers.effects import over_seeds
 from helpers.files import read_jsons, write_text
 from helpers.models import count_parameters, forward_flop
 from helpers.official import OFFICIAL_SIZES
@@ -24,6 +24,7 @@ def write_model_card(folder: Path, checkpoint: Checkpoint) -> Path:
     """
     result = json.loads((folder / "results" / "07_test.json").read_text(encoding="utf-8"))
     scores = {(row["of"], row["metric"]): row for row in result["intervals"]}
+    seeds = _seeds(folder)
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["n"] = lambda value, digits=4: "—" if value is None else f"{value:.{digits}f}"
     text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
@@ -37,7 +38,8 @@ def write_model_card(folder: Path, checkpoint: Checkpoint) -> Path:
         openings=len(read_jsons(folder / TEST_LOG)),
         name=folder.name,
         checkpoint=short_path(Path(result["checkpoint"])),
-        **_over_seeds(folder),
+        seeds=len(seeds),
+        spread=over_seeds(seeds),
         gap=next((gap for gap in result["gaps"] if gap["enough"]), None),
     )
     path = folder / "MODEL_CARD.md"
@@ -45,11 +47,8 @@ def write_model_card(folder: Path, checkpoint: Checkpoint) -> Path:
     return path
 
 
-def _over_seeds(folder: Path) -> dict:
-    """Return the seeds of 06_final and their mean accuracy's spread on valid; none where it trained with one."""
+def _seeds(folder: Path) -> list[dict]:
+    """Return the rows of 06_final's seeds that did not diverge; none where it trained with one, or has not run here."""
     path = folder / "results" / "06_final.json"
     rows = json.loads(path.read_text(encoding="utf-8"))["seeds"] if path.exists() else None
-    values = [row["mean_accuracy"] for row in rows or [] if row.get("mean_accuracy") is not None]
-    if len(values) < 2:
-        return {"seeds": None, "spread": None}
-    return {"seeds": values, "spread": {"mean": statistics.mean(values), "std": statistics.stdev(values)}}
+    return [row for row in rows or [] if row["loss"] is not None]

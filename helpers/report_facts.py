@@ -2,10 +2,10 @@
 
 import math
 import re
-import statistics
 from itertools import pairwise
 
 from helpers.config import ATTRIBUTES
+from helpers.effects import over_seeds
 from helpers.notebooks import notebook_parameters
 from helpers.official import OFFICIAL_COPIES, OFFICIAL_SIZES
 
@@ -211,7 +211,7 @@ def training(result: dict) -> dict:
     steps = [second - first for first, second in pairwise(losses)]
     rise = _less(last["val_loss"], best["val_loss"])
     return {
-        "spread": _spread(result["seeds"]),
+        "spread": over_seeds(result["seeds"]),
         "gap": _less(best["val_loss"], best["train_eval_loss"]),
         "last": last,
         "last_gap": _less(last["val_loss"], last["train_eval_loss"]),
@@ -221,16 +221,6 @@ def training(result: dict) -> dict:
         "rises": [step for step in steps if step > 0],
         "seconds": sum(row["seconds"] for row in history),
     }
-
-
-def _spread(by_seed: list[dict] | None) -> dict[str, tuple[float, float]] | None:
-    """Return mean and standard deviation of each metric over the seeds; None for one seed."""
-    by_seed = [row for row in by_seed or [] if row["loss"] is not None]
-    if len(by_seed) < 2:
-        return None
-    names = [name for name in by_seed[0] if name not in ("seed", "epoch")]
-    columns = {name: [row[name] for row in by_seed] for name in names}
-    return {name: (statistics.mean(values), statistics.stdev(values)) for name, values in columns.items()}
 
 
 def linear(baselines: dict, final: dict) -> dict:
@@ -260,7 +250,7 @@ def test(result: dict) -> dict:
     valid, scores, majority = result["overall"]["valid"], result["overall"]["test"], result["majority"]
     rows = _by_attribute(result)
     gap = scores["mean_accuracy"] - valid["mean_accuracy"]
-    table = _by_of(result["intervals"])
+    table = _nested(result["intervals"], "of", "metric")
     both = table["overall"]["mean_accuracy"], result["valid_interval"]
     error = math.hypot(*((row["high"] - row["low"]) / (2 * NORMAL) for row in both))
     return {
@@ -275,9 +265,9 @@ def test(result: dict) -> dict:
         "few": [row for row in rows if row["positives"] < FEW],
         "one_threshold": len(set(result["thresholds"])) == 1,
         "intervals": table,
-        "groups": _accuracy_by_group(result["groups"]),
+        "groups": _nested([row for row in result["groups"] if row["rate"] == "accuracy"], "group", "attribute"),
         "goals": [row for row in result["threshold_gains"] if row["of"] == "overall"],
-        "differences": result["comparison"] and _by_of(result["comparison"]["differences"])["overall"],
+        "differences": result["comparison"] and _nested(result["comparison"]["differences"], "of", "metric")["overall"],
         "largest_gap": next((gap for gap in result["gaps"] if gap["enough"]), None),
         "leaning": max(
             (row for row in result["shortcuts"] if (row["low"] or 0) > 0), key=lambda row: row["low"], default=None
@@ -285,20 +275,11 @@ def test(result: dict) -> dict:
     }
 
 
-def _accuracy_by_group(rows: list[dict]) -> dict[str, dict[str, dict]]:
-    """Return the accuracy rows of a table of groups as [group][attribute]."""
+def _nested(rows: list[dict], outer: str, inner: str) -> dict[str, dict[str, dict]]:
+    """Return a table's rows as [value of `outer`][value of `inner`]."""
     table: dict[str, dict[str, dict]] = {}
     for row in rows:
-        if row["rate"] == "accuracy":
-            table.setdefault(row["group"], {})[row["attribute"]] = row
-    return table
-
-
-def _by_of(rows: list[dict]) -> dict[str, dict[str, dict]]:
-    """Return a table of intervals as [overall or attribute][metric]."""
-    table: dict[str, dict[str, dict]] = {}
-    for row in rows:
-        table.setdefault(row["of"], {})[row["metric"]] = row
+        table.setdefault(row[outer], {})[row[inner]] = row
     return table
 
 

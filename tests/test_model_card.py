@@ -144,3 +144,12 @@ def test_the_licence_follows_what_was_trained_on_and_not_what_was_tested_on(card
 
 def test_the_command_names_the_checkpoint_that_was_tested(card):
     assert "--checkpoint /elsewhere/best.pt" in card(results(drawn=True))[1]
+
+
+def test_several_seeds_are_told_with_their_spread_and_a_diverged_one_is_left_out(card, tmp_path):
+    assert "One seed" in card(results(drawn=True))[1]
+    rows = [{"seed": 42, "loss": 0.2, "mean_accuracy": 0.90}, {"seed": 43, "loss": 0.3, "mean_accuracy": 0.92}]
+    final = {"seeds": [*rows, {"seed": 44, "loss": None, "mean_accuracy": None}]}
+    (tmp_path / "runs" / "look" / "results" / "06_final.json").write_text(json.dumps(final), encoding="utf-8")
+    text = card(results(drawn=True))[1]
+    assert "Over 2 seeds the mean accuracy on valid is 0.9100 ± 0.0141" in text and "One seed" not in text
