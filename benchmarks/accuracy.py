@@ -15,74 +15,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from arms import ARMS, SEEDS, answers, train_together, trained_alike
 
 from helpers import metrics
 from helpers.batches import Split, load_split
 from helpers.bootstrap import intervals, sums_by_person
 from helpers.celeba import open_dataset
-from helpers.checkpoints import load_checkpoint, save_checkpoint
-from helpers.config import CHECKPOINTS, Config
 from helpers.devices import choose_device, describe
 from helpers.files import write_text
 from helpers.models import build_for, count_parameters, forward_flop
 from helpers.runs import plain
-from helpers.training import KeepBest, evaluate, fit, predict_logits
 
-COURSE = Config(lr=0.005, weight_decay=1e-5, batch_size=64, max_epochs=20)  # the course's recipe exactly
-SETTLED = COURSE.but(optimizer="adamw", lr=0.004, weight_decay=0.05, batch_size=128, schedule="one_cycle")
-# Each arm but the last is the one before it with one thing more.
-ARMS = {
-    "course": COURSE,
-    "course_adamw_one_cycle": SETTLED,
-    "course_ema": SETTLED.but(ema=0.998),
-    "course_mirror": SETTLED.but(ema=0.998, mirror=True),
-    "compact": SETTLED.but(ema=0.998, mirror=True, arch="compact"),
-}
-SEEDS = (42, 43, 44)
-
-
-def train(arm: str, config: Config, splits: dict[str, Split], source: str, checkpoint: Path) -> dict:
-    """Train an arm with one seed, keep its checkpoint, and return its figures on valid."""
-    model, best = build_for(config, splits["train"].device), KeepBest()
-    history = fit(model, splits["train"], splits["valid"], config, on_epoch=best, label=f"{arm} seed {config.seed}")
-    best.restore(model)
-    row = history.loc[history["val_loss"].idxmin()].to_dict()
-    save_checkpoint(checkpoint, model, config, int(row["epoch"]), row, source)
-    scores = evaluate(model, splits["valid"], config.precision)
-    seconds = history["seconds"].median()
-    return {"seed": config.seed, "epoch": int(row["epoch"]), "seconds_per_epoch": seconds, "valid": scores}
-
-
-def measure_on_test(arm: dict, paths: list[Path], test: Split) -> np.ndarray:
-    """Write an arm's figures on test into `arm`; return the share of answers right (images, 5), mean over its seeds."""
-    truth, right = test.targets.cpu().numpy(), []
-    for row, path in zip(arm["per_seed"], paths, strict=True):
-        logits = predict_logits(load_checkpoint(path).model.to(test.device), test)
-        row["test"] = metrics.scores(logits, truth)
-        row["test_per_attribute"] = metrics.per_attribute(logits, truth)["accuracy"].to_dict()
-        right.append(metrics.predictions(logits) == truth)
-    return np.mean(right, axis=0)
-
-
-def difference(right: np.ndarray, other: np.ndarray, identities: np.ndarray | None) -> dict:
-    """Return how much more accurate one arm is than another, with its 95 % interval over persons."""
-    per_image = np.column_stack([np.ones(len(right)), (right - other).mean(1)])
-    index = pd.Index(["mean_accuracy"])
-    table = intervals(sums_by_person(per_image, identities), lambda sums: sums[:, 1:] / sums[:, :1], index)
-    return table.loc["mean_accuracy"].to_dict()
-
-
-def summarise(arm: dict):
-    """Write the means over the seeds into `arm`."""
-    rows = arm["per_seed"]
-    arm["seeds"] = [row["seed"] for row in rows]
-    arm["seconds_per_epoch"] = statistics.median(row["seconds_per_epoch"] for row in rows)
-    arm["valid_mean_accuracy"] = statistics.mean(row["valid"]["mean_accuracy"] for row in rows)
-    if all("test" in row for row in rows):
-        for name in ("mean_accuracy", "micro_f1", "loss"):
-            arm[f"test_{name}"] = statistics.mean(row["test"][name] for row in rows)
-        each = [row["test_per_attribute"] for row in rows]
-        arm["test_per_attribute"] = {name: statistics.mean(one[name] for one in each) for name in each[0]}
+REPORTED = ("mean_accuracy", "micro_f1", "loss")
 
 
 def main(arguments: list[str] | None = None):
@@ -95,7 +39,7 @@ def main(arguments: list[str] | None = None):
     parser.add_argument("--json", type=Path, default=Path(__file__).with_name("accuracy.json"))
     options = parser.parse_args(arguments)
     dataset, device = open_dataset(options.data_root, allow_missing=True), choose_device()
-    splits = {name: load_split(dataset, name, device) for name in ("train", "valid")}
+    train, valid = (load_split(dataset, name, device) for name in ("train", "valid"))
     content = json.loads(options.json.read_text()) if options.json.exists() else {"arms": []}
     content |= {"machine": describe(device), "torch": torch.__version__, "split_sizes": dataset.split_sizes}
     arms = {arm["arm"]: arm for arm in content["arms"]}
@@ -104,39 +48,102 @@ def main(arguments: list[str] | None = None):
         content["arms"] = [arms[name] for name in ARMS if name in arms]
         write_text(options.json, json.dumps(plain(content), indent=1) + "\n")
 
-    chosen = options.arms.split(",")
-    paths = {name: [CHECKPOINTS / "accuracy" / f"{name}-{seed}.pt" for seed in options.seeds] for name in chosen}
-    for seed, name in ((seed, name) for seed in options.seeds for name in chosen):
-        config = ARMS[name].but(seed=seed, precision=options.precision)
-        model = build_for(config, torch.device("cpu"))
-        counted = {"parameters": count_parameters(model), "mflop": forward_flop(model) / 1e6}
-        arm = arms.setdefault(name, {"arm": name, **counted, "config": config.to_dict(), "per_seed": []})
-        if any(row["seed"] == seed for row in arm["per_seed"]):
-            continue
-        path = paths[name][options.seeds.index(seed)]
-        arm["per_seed"].append(train(name, config, splits, dataset.source, path))
-        summarise(arm)
-        keep()
+    for seed in options.seeds:
+        for group in trained_alike(options.arms.split(",")):
+            missing = [name for name in group if seed not in arms.get(name, {"seeds": []})["seeds"]]
+            if not missing:
+                continue
+            for name, row in train_together(missing, seed, train, valid, options.precision, dataset.source).items():
+                arm = arms.setdefault(name, described(name, options.precision))
+                arm["per_seed"].append(row | measured(name, seed, valid))
+                summarise(arm)
+            keep()
     if options.open_test:
-        open_test(arms, paths, load_split(dataset, "test", device))
-        keep()
+        open_test([arms[name] for name in options.arms.split(",")], load_split(dataset, "test", device))
+    for arm in arms.values():
+        compare(arm, arms, valid)
+    keep()
     for arm in arms.values():
         print({name: value for name, value in arm.items() if name not in ("per_seed", "config")})
 
 
-def open_test(arms: dict[str, dict], paths: dict[str, list[Path]], test: Split):
-    """Measure the arms on test that were not yet, and each one's difference from the course's recipe."""
-    right = {}
-    for name, files in paths.items():
-        arm = arms[name]
-        if "test_opened" in arm:
-            print(f"{name}: test was opened {arm['test_opened']}; not again")
+def described(name: str, precision: str) -> dict:
+    """Return an arm's line of the JSON file before its first training."""
+    arm = ARMS[name]
+    model = build_for(arm.config, torch.device("cpu"))
+    counted = {"parameters": count_parameters(model), "mflop": forward_flop(model) / 1e6}
+    recipe = {"adds": arm.adds, "over": arm.over, "teachers": arm.teachers, "share": arm.share}
+    config = arm.config.but(precision=precision).to_dict()
+    return {"arm": name, **counted, **recipe, "config": config, "seeds": [], "per_seed": []}
+
+
+def measured(name: str, seed: int, split: Split) -> dict:
+    """Return an arm's figures on a split, and the accuracy of each attribute there."""
+    logits, truth = answers(f"{name}-{seed}", split), split.targets.cpu().numpy()
+    each = metrics.per_attribute(logits, truth)["accuracy"].to_dict()
+    return {split.name: metrics.scores(logits, truth), f"{split.name}_per_attribute": each}
+
+
+def summarise(arm: dict):
+    """Write the means over the seeds into `arm`, and the standard deviation of the accuracy."""
+    rows = arm["per_seed"]
+    arm["seeds"] = [row["seed"] for row in rows]
+    arm["seconds_per_epoch"] = statistics.median(row["seconds_per_epoch"] for row in rows)
+    for split in ("valid", "test"):
+        if not all(split in row for row in rows):
+            continue
+        for name in REPORTED:
+            arm[f"{split}_{name}"] = statistics.mean(row[split][name] for row in rows)
+        if len(rows) > 1:
+            arm[f"{split}_mean_accuracy_std"] = statistics.stdev(row[split]["mean_accuracy"] for row in rows)
+        each = [row[f"{split}_per_attribute"] for row in rows]
+        arm[f"{split}_per_attribute"] = {name: statistics.mean(one[name] for one in each) for name in each[0]}
+
+
+def open_test(arms: list[dict], test: Split):
+    """Measure on test the arms that have all seeds and were not yet, and each one's difference from the course's."""
+    for arm in arms:
+        if "test_opened" in arm or not set(SEEDS) <= set(arm["seeds"]):
+            print(f"{arm['arm']}: test was opened {arm.get('test_opened', 'never, as seeds are missing')}; not now")
             continue
         arm["test_opened"] = datetime.now(UTC).isoformat(timespec="seconds")
-        right[name] = measure_on_test(arm, files, test)
+        for row in arm["per_seed"]:
+            row |= measured(arm["arm"], row["seed"], test)
         summarise(arm)
-        if "course" in right:
-            arm["above_course"] = difference(right[name], right["course"], test.identities)
+    for arm in arms:
+        if arm["arm"] != "course" and "test_opened" in arm:
+            arm["above_course"] = difference(arm, {"arm": "course", "seeds": SEEDS}, test)["mean_accuracy"]
+
+
+def compare(arm: dict, arms: dict[str, dict], valid: Split):
+    """Write into `arm` what it gained on valid over the arm that it is one step from, over the seeds of both."""
+    over = arms.get(ARMS[arm["arm"]].over)
+    if over:
+        arm["gain"] = {"over": over["arm"]} | difference(arm, over, valid)
+
+
+def difference(arm: dict, other: dict, split: Split) -> dict[str, dict]:
+    """Return how much higher an arm's accuracy and loss are than another's, with 95 % intervals over persons.
+
+    Each image counts with its mean over the seeds that both arms have, and both arms are resampled on the same
+    persons. The intervals say how much of the difference the choice of images explains; seeds are not resampled.
+    """
+    seeds = [seed for seed in arm["seeds"] if seed in other["seeds"]]
+    truth = split.targets.cpu().numpy()
+    ours, theirs = (
+        np.mean([per_image(answers(f"{one['arm']}-{seed}", split), truth) for seed in seeds], axis=0)
+        for one in (arm, other)
+    )
+    columns = np.column_stack([np.ones(len(truth)), ours - theirs])
+    names = pd.Index(["mean_accuracy", "loss"])
+    table = intervals(sums_by_person(columns, split.identities), lambda sums: sums[:, 1:] / sums[:, :1], names)
+    return {"seeds": seeds} | table.to_dict("index")
+
+
+def per_image(logits: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Return the share of right answers and the mean loss of each image (N, 2)."""
+    right = metrics.predictions(logits) == truth
+    return np.column_stack([right.mean(1), metrics.bce_losses(logits, truth).mean(1)])
 
 
 if __name__ == "__main__":

@@ -263,6 +263,23 @@ def plot_differences(effects: pd.DataFrame) -> Axes:
     return ax
 
 
+def plot_steps(steps: pd.DataFrame) -> Figure:
+    """What each step brought (`published.measured_steps`): accuracy in points, and loss, with their intervals."""
+    steps = steps.dropna(subset="gain").iloc[::-1]
+    colours = {"pays": SPLIT_COLOURS["train"], "costs": ACCENT, "mixed": INK, "not beyond chance": SOFT}
+    sides = (("gain", 100, "gain in accuracy (points)"), ("change", 1, "change of the loss (lower is better)"))
+    figure, axes = plt.subplots(1, 2, figsize=(9, 0.8 + 0.42 * len(steps)), sharey=True)
+    for axis, (name, scale, title) in zip(axes, sides, strict=True):
+        axis.axvline(0, color=SOFT, lw=1)
+        for position, (_, row) in enumerate(steps.iterrows()):
+            colour = colours[row["verdict"]]
+            axis.plot([scale * row[f"{name}_low"], scale * row[f"{name}_high"]], [position] * 2, color=colour, lw=3)
+            axis.plot(scale * row[name], position, "o", color=INK, ms=4)
+        axis.set(xlabel=title, ylim=(-0.6, len(steps) - 0.4))
+    axes[0].set_yticks(range(len(steps)), steps["adds"])
+    return figure
+
+
 def plot_bars(table: pd.DataFrame, title: str) -> Axes:
     """Horizontal bars, one group a row of the table and one bar a column."""
     ax = table.iloc[::-1].plot.barh(figsize=(7.5, 0.55 * len(table) + 1.2), width=0.8, colormap="viridis")

@@ -1,8 +1,13 @@
-"""What others report for the same five attributes on CelebA's official test split: accuracies, in percent."""
+"""What was measured elsewhere: others' accuracies on CelebA's test split, and this project's own benchmark of steps."""
+
+import json
+from pathlib import Path
 
 import pandas as pd
 
-from helpers.config import ATTRIBUTES
+from helpers.config import ATTRIBUTES, ROOT
+
+ACCURACY = ROOT / "benchmarks" / "accuracy.json"
 
 _ORDER = ("Eyeglasses", "Male", "Smiling", "Wearing_Hat", "Young")
 _RESULTS = {  # name: (pixels, source, accuracies in _ORDER)
@@ -22,3 +27,32 @@ def published() -> pd.DataFrame:
         mean = sum(ordered.values()) / len(ordered)
         rows.append({"result": name, "pixels": size, "source": source, **ordered, "mean": mean})
     return pd.DataFrame(rows)
+
+
+def measured_steps(path: Path = ACCURACY) -> pd.DataFrame:
+    """Return what each step of benchmarks/accuracy.py brought on valid, one row a step, indexed by its arm.
+
+    Columns: adds (in words), over (the arm it was added to), seeds, accuracy and loss (means over the seeds);
+    gain, gain_low, gain_high (accuracy) and change, change_low, change_high (loss) with 95 % intervals over persons;
+    verdict ("pays", "costs", "mixed" or "not beyond chance"). The arm that all begin with has no gain.
+    """
+    rows = []
+    for arm in json.loads(path.read_text(encoding="utf-8"))["arms"]:
+        row = {"arm": arm["arm"], "adds": arm["adds"], "over": arm["over"], "seeds": len(arm["seeds"])}
+        row |= {"accuracy": arm["valid_mean_accuracy"], "loss": arm["valid_loss"]}
+        if "gain" in arm:
+            gain, change = arm["gain"]["mean_accuracy"], arm["gain"]["loss"]
+            row |= {"gain": gain["value"], "gain_low": gain["low"], "gain_high": gain["high"]}
+            row |= {"change": change["value"], "change_low": change["low"], "change_high": change["high"]}
+            row["verdict"] = _verdict(row)
+        rows.append(row)
+    return pd.DataFrame(rows).set_index("arm")
+
+
+def _verdict(row: dict) -> str:
+    """Say whether an interval that leaves out 0 speaks for the step, against it, or each way once."""
+    better = row["gain_low"] > 0 or row["change_high"] < 0
+    worse = row["gain_high"] < 0 or row["change_low"] > 0
+    return {(True, False): "pays", (False, True): "costs", (True, True): "mixed"}.get(
+        (better, worse), "not beyond chance"
+    )

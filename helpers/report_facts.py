@@ -92,7 +92,7 @@ def used_parameters(notebook: str, result: dict) -> dict:
         used["seeds"] = [seed for seed in result["seeds"] if seed != used["seed"]] or None
         used["halving"] = result["halving"]
     if notebook == "06_final":
-        used |= {f"extra_{name}": result["extra"][name] for name in ("lr", "schedule")}
+        used |= {f"extra_{name}": result["extra"][name] for name in ("arch", "lr", "batch_size")}
         used["extra_epochs"] = result["extra"]["max_epochs"]
     return {name: used[name] for name in notebook_parameters(notebook) if name in used}
 
@@ -235,14 +235,21 @@ def linear(baselines: dict, final: dict) -> dict:
 
 
 def extra(result: dict) -> dict:
-    """Return the additional iteration's gains over the final training, each positive where it is better."""
-    final, other = result["best"], result["extra"]["best"]
+    """Return what the additional iteration gains on the final training and costs, and the benchmark's steps."""
+    final, other = result["best"], result["extra"]
     return {
-        "gain": _less(final["val_loss"], other["val_loss"]),
-        "gain_f1": _less(other.get("val_f1"), final["val_f1"]),
-        "gain_acc": _less(other.get("val_acc"), final["val_acc"]),
-        "same_epochs": result["extra"]["max_epochs"] == result["parameters"]["max_epochs"],
+        "gain": _less(final["val_loss"], other["best"]["val_loss"]),
+        "same_epochs": other["max_epochs"] == result["parameters"]["max_epochs"],
+        "differences": {row["metric"]: row for row in other["differences"] or []},
+        "costs": {row["index"]: row for row in other["costs"]},
+        "steps": [step | _bounds(step, "gain") | _bounds(step, "change") for step in other["steps"]],
     }
+
+
+def _bounds(step: dict, name: str) -> dict:
+    """Return a step's `name`, `name`_low and `name`_high as one value with its interval; None where it has none."""
+    value, low, high = (step[f"{name}{end}"] for end in ("", "_low", "_high"))
+    return {name: None if value is None else {"value": value, "low": low, "high": high}}
 
 
 def test(result: dict) -> dict:

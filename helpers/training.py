@@ -103,15 +103,15 @@ def fit(
 
 
 class KeepBest:
-    """An `on_epoch` that keeps the weights of the epoch with the lowest valid loss."""
+    """An `on_epoch` that keeps the row and the weights of the epoch with the lowest valid loss."""
 
     def __init__(self):
-        self.loss = math.inf
+        self.row: dict | None = None
         self.weights: dict[str, torch.Tensor] | None = None
 
     def __call__(self, row: dict, model: nn.Module):
-        if row["val_loss"] < self.loss:
-            self.loss, self.weights = row["val_loss"], copy.deepcopy(model.state_dict())
+        if row["val_loss"] < (self.row["val_loss"] if self.row else math.inf):
+            self.row, self.weights = row, copy.deepcopy(model.state_dict())
 
     def restore(self, model: nn.Module):
         """Put the best weights back; a model that never had a finite loss is left as it is."""
@@ -129,13 +129,12 @@ def fit_seeds(seeds: list[int], train: Split, valid: Split, config: Config) -> p
     for seed in dict.fromkeys(seeds):
         seeded, best = config.but(seed=seed), KeepBest()
         model = build_for(seeded, train.device)
-        history = fit(model, train, valid, seeded, on_epoch=best, label=f"seed {seed}")
-        if best.weights is None:
+        fit(model, train, valid, seeded, on_epoch=best, label=f"seed {seed}")
+        if best.row is None:
             rows.append({"seed": seed})
             continue
         best.restore(model)
-        epoch = int(history.loc[history["val_loss"].idxmin(), "epoch"])
-        rows.append({"seed": seed, "epoch": epoch, **every_score(model, valid, config.precision)})
+        rows.append({"seed": seed, "epoch": best.row["epoch"], **every_score(model, valid, config.precision)})
     return pd.DataFrame(rows)
 
 

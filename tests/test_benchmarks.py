@@ -12,12 +12,16 @@ from PIL import Image
 from helpers.batches import denormalise
 from helpers.config import ROOT, Config
 from helpers.decoding import decode
+from helpers.metrics import probabilities
 from helpers.models import COURSE_PARAMETERS, CourseCNN, build_for, count_parameters
+from helpers.published import measured_steps
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import accuracy
+import arms
 import plain
 import speed
+from arms import Arm
 
 PROMISED = {
     *("input_batches", "input_batches_fast", "train_step_cpu", "epoch_cpu", "epoch_cpu_fp32"),
@@ -69,35 +73,91 @@ def test_repeats_take_turns_and_the_warm_up_is_dropped(monkeypatch):
 
 @pytest.fixture
 def trained(monkeypatch, tmp_path):
-    """Two small arms in place of the real ones; the list of what was trained."""
-    course = Config(channels_block3=8, batch_size=32, max_epochs=1)
-    monkeypatch.setattr(accuracy, "ARMS", {"course": course, "other": course.but(mirror=True, optimizer="adamw")})
-    monkeypatch.setattr(accuracy, "CHECKPOINTS", tmp_path / "checkpoints")
-    labels, fit = [], accuracy.fit
-    monkeypatch.setattr(accuracy, "fit", lambda *given, **named: labels.append(named["label"]) or fit(*given, **named))
-    return labels
+    """Four small arms in place of the real ones; the list of what was trained."""
+    course = Config(channels_block3=8, batch_size=32, max_epochs=2)
+    settled = course.but(optimizer="adamw")
+    small = {
+        "course": Arm(course, "the beginning"),
+        "settled": Arm(settled, "another recipe", over="course"),
+        "mirrored": Arm(settled.but(ema=0.9, mirror=True), "average and mirror", over="settled"),
+        "taught": Arm(course, "teachers", over="course", teachers="course", share=1.0),
+    }
+    for module in (accuracy, arms):
+        monkeypatch.setattr(module, "ARMS", small)
+        monkeypatch.setattr(module, "SEEDS", (1, 2))
+    monkeypatch.setattr(arms, "FOLDER", tmp_path / "checkpoints")
+    trainings, fit = [], arms.fit
+    monkeypatch.setattr(
+        arms, "fit", lambda *given, **named: trainings.append((named["label"], given)) or fit(*given, **named)
+    )
+    return trainings
 
 
-def test_an_arm_is_trained_once_a_seed_and_test_is_opened_once(trained, drawn, tmp_path):
+def measure(drawn, tmp_path, *options: str) -> dict[str, dict]:
+    """Run accuracy.py on drawn faces; return its arms."""
     file = tmp_path / "accuracy.json"
-    options = ["--data-root", str(drawn), "--seeds", "1", "2", "--json", str(file)]
-    accuracy.main([*options, "--arms", "course"])
-    assert trained == ["course seed 1", "course seed 2"] and "test_opened" not in file.read_text()
-    accuracy.main([*options, "--open-test"])
-    assert trained[2:] == ["other seed 1", "other seed 2"]
-    course, other = json.loads(file.read_text())["arms"]
-    assert other["seeds"] == [1, 2] and other["mflop"] == pytest.approx(2 * course["mflop"])
-    scores = [row["test"]["mean_accuracy"] for row in other["per_seed"]]
-    assert other["test_mean_accuracy"] == pytest.approx(np.mean(scores))
-    gain = other["test_mean_accuracy"] - course["test_mean_accuracy"]
-    assert other["above_course"]["value"] == pytest.approx(gain)
-    accuracy.main([*options, "--open-test"])
-    assert len(trained) == 4 and json.loads(file.read_text())["arms"][1]["test_opened"] == other["test_opened"]
+    accuracy.main(["--data-root", str(drawn), "--json", str(file), *options])
+    return {arm["arm"]: arm for arm in json.loads(file.read_text())["arms"]}
+
+
+def test_an_arm_is_trained_once_a_seed_and_test_is_opened_once_when_it_has_them_all(trained, drawn, tmp_path):
+    course = measure(drawn, tmp_path, "--arms", "course", "--seeds", "1", "--open-test")["course"]
+    assert "test_opened" not in course and course["seeds"] == [1]
+    course = measure(drawn, tmp_path, "--arms", "course", "--seeds", "1", "2", "--open-test")["course"]
+    assert [label for label, _ in trained] == ["course seed 1", "course seed 2"] and "test_opened" in course
+    found = measure(drawn, tmp_path, "--arms", "course,settled", "--seeds", "1", "2", "--open-test")
+    assert len(trained) == 4 and found["course"]["test_opened"] == course["test_opened"]
+    settled = found["settled"]
+    scores = [row["test"]["mean_accuracy"] for row in settled["per_seed"]]
+    assert settled["test_mean_accuracy"] == pytest.approx(np.mean(scores))
+    gain = settled["test_mean_accuracy"] - course["test_mean_accuracy"]  # the course's was opened in an earlier call
+    assert settled["above_course"]["value"] == pytest.approx(gain)
+    assert settled["above_course"]["low"] <= gain <= settled["above_course"]["high"]
+
+
+def test_a_step_is_compared_with_the_arm_before_it_on_the_seeds_of_both(trained, drawn, tmp_path):
+    measure(drawn, tmp_path, "--arms", "course", "--seeds", "1", "2")
+    found = measure(drawn, tmp_path, "--arms", "settled", "--seeds", "2")
+    gain, rows = found["settled"]["gain"], found["course"]["per_seed"]
+    assert gain["over"] == "course" and gain["seeds"] == [2] and "gain" not in found["course"]
+    for metric in ("mean_accuracy", "loss"):
+        difference = found["settled"]["per_seed"][0]["valid"][metric] - rows[1]["valid"][metric]
+        assert gain[metric]["value"] == pytest.approx(difference)
+    table = measured_steps(tmp_path / "accuracy.json")
+    assert list(table.index) == ["course", "settled"] and table.loc["settled", "adds"] == "another recipe"
+    assert table.loc["settled", "gain"] == pytest.approx(gain["mean_accuracy"]["value"])
+
+
+def test_arms_that_look_on_share_a_training_and_are_each_what_they_would_be_alone(trained, drawn, tmp_path):
+    together = measure(drawn, tmp_path, "--arms", "settled,mirrored", "--seeds", "1")
+    assert [label for label, _ in trained] == ["settled+mirrored seed 1"]
+    (tmp_path / "accuracy.json").unlink()
+    for name in ("settled", "mirrored"):
+        alone = measure(drawn, tmp_path, "--arms", name, "--seeds", "1")[name]
+        assert alone["per_seed"][0]["valid"] == together[name]["per_seed"][0]["valid"]
+    assert together["mirrored"]["mflop"] == pytest.approx(2 * together["settled"]["mflop"])
+
+
+def test_the_taught_learn_the_mean_answer_of_their_teachers(trained, drawn, tmp_path):
+    measure(drawn, tmp_path, "--arms", "course", "--seeds", "1", "2")
+    measure(drawn, tmp_path, "--arms", "taught", "--seeds", "1")
+    (_, (_, ordinary, *_)), (label, (_, learnt, *_)) = trained[0], trained[2]
+    answers = [probabilities(arms.answers(f"course-{seed}", ordinary)) for seed in (1, 2)]
+    assert label == "taught seed 1" and set(ordinary.targets.unique().tolist()) == {0, 1}
+    assert abs(learnt.targets.numpy() - np.mean(answers, axis=0)).max() < 0.02  # the mean is that of the logits
 
 
 def test_no_arm_has_more_parameters_than_the_course_and_the_first_is_its_recipe():
-    for config in accuracy.ARMS.values():
-        assert count_parameters(build_for(config, torch.device("cpu"))) <= COURSE_PARAMETERS
-    course = accuracy.ARMS["course"]
+    for arm in accuracy.ARMS.values():
+        assert count_parameters(build_for(arm.config, torch.device("cpu"))) <= COURSE_PARAMETERS
+    course = accuracy.ARMS["course"].config
     recipe = (course.optimizer, course.lr, course.weight_decay, course.batch_size, course.max_epochs, course.schedule)
     assert recipe == ("adam", 0.005, 1e-5, 64, 20, "constant")
+
+
+def test_each_arm_follows_one_that_is_there():
+    names = list(accuracy.ARMS)
+    for position, arm in enumerate(accuracy.ARMS.values()):
+        assert all(other in names[:position] for other in (arm.over, arm.teachers) if other) and (
+            position == 0 or arm.over
+        )

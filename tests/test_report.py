@@ -8,7 +8,7 @@ import pytest
 
 from helpers import report as report_module
 from helpers import wording
-from helpers.config import ATTRIBUTES, Config
+from helpers.config import ATTRIBUTES, RECIPE, Config
 from helpers.errors import StudyError
 from helpers.notebooks import ORDER, notebook_parameters
 from helpers.official import OFFICIAL_SIZES
@@ -84,6 +84,12 @@ def effect(factor: str, value, difference: float | None = None, verdict: str | N
         bounds = {"low": difference - 0.01, "high": difference + 0.01}
     row = {"factor": factor, "value": value, "best": 0.21, "mean": 0.235, "cells": 2, "difference": difference}
     return row | bounds | {"n": 4, "of": "pairs", "verdict": verdict}
+
+
+def a_step(arm: str, gain: float | None) -> dict:
+    of = {"arm": arm, "adds": f"the step {arm}", "over": "", "seeds": 3, "accuracy": 0.9321, "loss": 0.2}
+    names = [f"{name}{end}" for name in ("gain", "change") for end in ("", "_low", "_high")]
+    return of | dict.fromkeys(names, gain) | {"verdict": None if gain is None else "pays"}
 
 
 def result_of(name: str, source: str, accuracy: float) -> dict:
@@ -172,7 +178,24 @@ SPECIFIC = {
         "best_epoch": 2,
         "best": HISTORY[1],
         "images": {"train": 162770, "valid": 19867},
-        "extra": {"lr": 0.005, "schedule": "one_cycle", "max_epochs": 20, "best": row(18, 0.17), "history": []},
+        "extra": {
+            "arch": "compact",
+            "lr": 0.004,
+            "batch_size": 128,
+            "max_epochs": 20,
+            "recipe": RECIPE,
+            "best": row(18, 0.17),
+            "history": [],
+            "differences": [
+                {"metric": name, "value": 0.0123, "low": 0.0045, "high": 0.02}
+                for name in ("mean_accuracy", "micro_f1", "loss")
+            ],
+            "costs": [
+                {"index": name, "parameters": count, "MFLOP": 197, "seconds an epoch": 21}
+                for name, count in (("final", 372997), ("extra", 316453))
+            ],
+            "steps": [a_step("course", None), a_step("compact", 0.0234), a_step("unknown_here", 0.0001)],
+        },
         "seeds": None,
         "images_per_second": 1234.5,
         "time_of_parts": [{"part": "input", "share": 0.123}, {"part": "backward", "share": 0.877}],
@@ -419,6 +442,9 @@ def test_no_measure_hides_in_a_template_s_strings():
         ("training", "06_final", "time_of_parts.0.share", 0.4567, "45,7"),
         ("comparisons", "05_grid", "cells.1.val_loss", 0.2777, "0,2777"),
         ("extra", "06_final", "extra.best.val_loss", 0.1717, "0,1717"),
+        ("extra", "06_final", "extra.steps.1.gain", 0.0777, "+0,0777"),
+        ("extra", "06_final", "extra.differences.0.low", 0.0066, "+0,0066"),
+        ("extra", "06_final", "extra.costs.1.parameters", 111222, f"111{NARROW}222"),
         ("test", "07_test", "overall.test.micro_f1", 0.8765, "0,8765"),
         ("test", "07_test", "majority.mean_accuracy", 0.7019, "0,7019"),
         ("test", "07_test", "per_attribute.test.4.recall", 0.4321, "0,432"),
@@ -592,6 +618,9 @@ def test_notebooks_that_read_different_images_are_pointed_out(study):
     [
         ("extra", "06_final", "extra.best.val_loss", 0.5, "**plus basse**", "**plus haute**"),
         ("extra", "06_final", "extra.max_epochs", 4, "", "pas eu le même nombre d’époques"),
+        ("extra", "06_final", "extra.differences.0.low", -0.1, "plus exact, au-delà du hasard", "ne se distinguent pas"),
+        ("extra", "06_final", "extra.arch", "course", "réseau, compact", "Le réseau du cours, avec une autre recette"),
+        ("extra", "06_final", "extra.steps.1.verdict", "costs", "", "nuisible"),
         ("training", "06_final", "best_epoch", 3, "sans progrès", "La meilleure époque est la dernière"),
         ("training", "06_final", "best.train_eval_loss", 0.9, "connaît mieux", "rien n’indique de surapprentissage"),
         ("training", "06_final", "best.val_acc", 0.7, "réseau la dépasse", "**ne la dépasse pas**"),

@@ -1,0 +1,113 @@
+"""The networks and recipes that accuracy.py compares, and how they are trained."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from helpers.batches import Split
+from helpers.checkpoints import load_checkpoint, save_checkpoint
+from helpers.config import CHECKPOINTS, RECIPE, Config
+from helpers.metrics import probabilities
+from helpers.models import Mirrored, build_for
+from helpers.training import KeepBest, evaluate, fit, predict_logits
+
+FOLDER = CHECKPOINTS / "accuracy"
+SEEDS = (42, 43, 44)  # teachers are of all of them, and so are the arms for which test is opened
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A network and a recipe.
+
+    `over` names the arm that it is one step from, and is compared with; `adds` says that step in words. With
+    `teachers`, an arm's name, the mean answer of that arm's networks takes the place of `share` of the labels
+    (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015, at temperature 1).
+    """
+
+    config: Config
+    adds: str
+    over: str = ""
+    teachers: str = ""
+    share: float = 0.0
+
+
+COURSE = Config(lr=0.005, weight_decay=1e-5, batch_size=64, max_epochs=20)  # the course's recipe exactly
+SETTLED = COURSE.but(**RECIPE | {"ema": 0.0, "mirror": False})
+AVERAGED = SETTLED.but(ema=RECIPE["ema"])
+COMPACT = COURSE.but(**RECIPE, arch="compact")
+ARMS = {
+    "course": Arm(COURSE, "the course's network and recipe"),
+    "course_adamw_one_cycle": Arm(SETTLED, "AdamW, one cycle, batches of 128", over="course"),
+    "course_ema": Arm(AVERAGED, "average of the weights", over="course_adamw_one_cycle"),
+    "course_mirror": Arm(AVERAGED.but(mirror=True), "mirror images averaged", over="course_ema"),
+    "compact": Arm(COMPACT, "the compact network", over="course_mirror"),
+    "compact_distilled": Arm(COMPACT, "teachers", over="compact", teachers="compact", share=1.0),
+}
+
+
+def trained_alike(names: list[str]) -> list[list[str]]:
+    """Group the arms that one training serves: the average of the weights and the mirror image only look on."""
+    groups: dict[Arm, list[str]] = {}
+    for name in names:
+        arm = ARMS[name]
+        key = dataclasses.replace(arm, adds="", over="", config=arm.config.but(ema=0.0, mirror=False))
+        groups.setdefault(key, []).append(name)
+    return list(groups.values())
+
+
+def train_together(
+    names: list[str], seed: int, train: Split, valid: Split, precision: str, source: str
+) -> dict[str, dict]:
+    """Train once for arms of one group; save each one's best checkpoint, and return its row: epoch and seconds."""
+    arms = {name: ARMS[name] for name in names}
+    first = next(iter(arms.values()))
+    configs = {name: arm.config.but(seed=seed, precision=precision) for name, arm in arms.items()}
+    config = configs[names[0]].but(ema=max(one.ema for one in configs.values()), mirror=False)
+    model, best = build_for(config, train.device), {name: KeepBest() for name in names}
+
+    def look(row: dict, average: nn.Module):
+        for name, one in configs.items():
+            network = average if one.ema else model
+            network = Mirrored(network) if one.mirror else network
+            best[name]({"epoch": row["epoch"], "val_loss": evaluate(network, valid, precision)["loss"]}, network)
+
+    if first.teachers:
+        train = teach(train, first.teachers, first.share)
+    history = fit(model, train, valid, config, on_epoch=look, label=f"{'+'.join(names)} seed {seed}")
+    rows = {}
+    for name, one in configs.items():
+        network = build_for(one, train.device)
+        best[name].restore(network)
+        row = best[name].row
+        save_checkpoint(checkpoint(f"{name}-{seed}"), network, one, row["epoch"], row, source)
+        for old in FOLDER.glob(f"{name}-{seed}-*.npy"):
+            old.unlink()
+        rows[name] = {"seed": seed, "epoch": row["epoch"], "seconds_per_epoch": history["seconds"].median()}
+    return rows
+
+
+def teach(train: Split, teachers: str, share: float) -> Split:
+    """Return the split with `share` of its labels replaced by the mean answer of an arm's trained networks."""
+    missing = [path for seed in SEEDS if not (path := checkpoint(f"{teachers}-{seed}")).exists()]
+    if missing:
+        raise SystemExit(f"These teachers are missing: {missing}. Run accuracy.py --arms {teachers} first.")
+    logits = np.mean([answers(f"{teachers}-{seed}", train) for seed in SEEDS], axis=0)
+    taught = torch.tensor(probabilities(logits), dtype=torch.float32, device=train.device)
+    return dataclasses.replace(train, targets=train.targets.lerp(taught, share))
+
+
+def answers(trained: str, split: Split) -> np.ndarray:
+    """Return the logits (N, 5) of a training (an arm and a seed) on a split, in fp32; computed once and kept."""
+    path = FOLDER / f"{trained}-{split.name}.npy"
+    if not path.exists():
+        np.save(path, predict_logits(load_checkpoint(checkpoint(trained)).model.to(split.device), split, "fp32"))
+    return np.load(path)
+
+
+def checkpoint(trained: str) -> Path:
+    """Return where the checkpoint of a training lies."""
+    return FOLDER / f"{trained}.pt"
