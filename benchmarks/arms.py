@@ -36,16 +36,21 @@ class Arm:
 
 
 COURSE = Config(lr=0.005, weight_decay=1e-5, batch_size=64, max_epochs=20)  # the course's recipe exactly
-SETTLED = COURSE.but(**RECIPE | {"ema": 0.0, "mirror": False})
-AVERAGED = SETTLED.but(ema=RECIPE["ema"])
-COMPACT = COURSE.but(**RECIPE, arch="compact")
+BEST = COURSE.but(**RECIPE)
+SETTLED = BEST.but(weight_decay=0.05, ema=0.0, mirror=False)
+AVERAGED = SETTLED.but(ema=BEST.ema)
+COMPACT = AVERAGED.but(mirror=True, arch="compact")
+DECAYED = BEST.but(arch="compact")
 ARMS = {
     "course": Arm(COURSE, "the course's network and recipe"),
     "course_adamw_one_cycle": Arm(SETTLED, "AdamW, one cycle, batches of 128", over="course"),
     "course_ema": Arm(AVERAGED, "average of the weights", over="course_adamw_one_cycle"),
-    "course_mirror": Arm(AVERAGED.but(mirror=True), "mirror images averaged", over="course_ema"),
+    "course_mirror": Arm(AVERAGED.but(mirror=True), "answers averaged with the mirror image's", over="course_ema"),
     "compact": Arm(COMPACT, "the compact network", over="course_mirror"),
-    "compact_distilled": Arm(COMPACT, "teachers", over="compact", teachers="compact", share=1.0),
+    "compact_decay": Arm(DECAYED, "six times the weight decay", over="compact"),
+    "compact_distilled": Arm(
+        DECAYED, "answers of three such networks as labels", over="compact_decay", teachers="compact_decay", share=1.0
+    ),
 }
 
 

@@ -31,7 +31,7 @@ IMAGE_FOLDER = "img_align_celeba"
 RECIPE = {
     "optimizer": "adamw",
     "lr": 0.004,
-    "weight_decay": 0.05,
+    "weight_decay": 0.3,
     "batch_size": 128,
     "schedule": "one_cycle",
     "ema": 0.998,

@@ -618,7 +618,14 @@ def test_notebooks_that_read_different_images_are_pointed_out(study):
     [
         ("extra", "06_final", "extra.best.val_loss", 0.5, "**plus basse**", "**plus haute**"),
         ("extra", "06_final", "extra.max_epochs", 4, "", "pas eu le même nombre d’époques"),
-        ("extra", "06_final", "extra.differences.0.low", -0.1, "plus exact, au-delà du hasard", "ne se distinguent pas"),
+        (
+            "extra",
+            "06_final",
+            "extra.differences.0.low",
+            -0.1,
+            "plus exact, au-delà du hasard",
+            "ne se distinguent pas",
+        ),
         ("extra", "06_final", "extra.arch", "course", "réseau, compact", "Le réseau du cours, avec une autre recette"),
         ("extra", "06_final", "extra.steps.1.verdict", "costs", "", "nuisible"),
         ("training", "06_final", "best_epoch", 3, "sans progrès", "La meilleure époque est la dernière"),
@@ -682,7 +689,7 @@ def test_both_languages_have_the_same_sections_and_words():
         return {key: keys(item) for key, item in value.items()} if isinstance(value, dict) else None
 
     french, english = (report_module._words(language) for language in LANGUAGES)
-    for translated in ("checks", "phrases"):  # the notebooks' own words are English
+    for translated in ("checks", "phrases", "steps"):  # the notebooks' own words are English
         french.pop(translated), english.pop(translated)
     assert keys(french) == keys(english)
     assert list(french["sections"]) == list(SECTIONS)
