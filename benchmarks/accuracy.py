@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None):
             missing = [name for name in group if seed not in arms.get(name, {"seeds": []})["seeds"]]
             if not missing:
                 continue
-            for name, row in train_together(missing, seed, train, valid, options.precision, dataset.source).items():
+            for name, row in train_together(missing, seed, train, valid, options.precision, dataset).items():
                 arm = arms.setdefault(name, described(name, options.precision))
                 arm["per_seed"].append(row | measured(name, seed, valid))
                 summarise(arm)
@@ -72,7 +72,13 @@ def described(name: str, precision: str) -> dict:
     arm = ARMS[name]
     model = build_for(arm.config, torch.device("cpu"))
     counted = {"parameters": count_parameters(model), "mflop": forward_flop(model) / 1e6}
-    recipe = {"adds": arm.adds, "over": arm.over, "teachers": arm.teachers, "share": arm.share}
+    recipe = {
+        "adds": arm.adds,
+        "over": arm.over,
+        "teachers": arm.teachers,
+        "share": arm.share,
+        "idea": arm.idea,
+    }
     config = arm.config.but(precision=precision).to_dict()
     return {"arm": name, **counted, **recipe, "config": config, "seeds": [], "per_seed": []}
 

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from ideas import IDEAS, AllAttributes, only_the_five, with_all_targets
 from torch import nn
 
 from helpers.batches import Split
+from helpers.celeba import Dataset
 from helpers.checkpoints import load_checkpoint, save_checkpoint
 from helpers.config import CHECKPOINTS, RECIPE, Config
 from helpers.metrics import probabilities
@@ -25,7 +27,7 @@ class Arm:
 
     `over` names the arm that it is one step from, and is compared with; `adds` says that step in words. With
     `teachers`, an arm's name, the mean answer of that arm's networks takes the place of `share` of the labels
-    (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015, at temperature 1).
+    (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015, at temperature 1). `idea`: see ideas.py.
     """
 
     config: Config
@@ -33,6 +35,7 @@ class Arm:
     over: str = ""
     teachers: str = ""
     share: float = 0.0
+    idea: str = ""
 
 
 COURSE = Config(lr=0.005, weight_decay=1e-5, batch_size=64, max_epochs=20)  # the course's recipe exactly
@@ -48,6 +51,11 @@ ARMS = {
     "course_mirror": Arm(AVERAGED.but(mirror=True), "answers averaged with the mirror image's", over="course_ema"),
     "compact": Arm(COMPACT, "the compact network", over="course_mirror"),
     "compact_decay": Arm(DECAYED, "six times the weight decay", over="compact"),
+    "compact_mild": Arm(DECAYED, "rotation ±5°, jitter 0.1, hue 0.02", over="compact_decay", idea="mild augmentation"),
+    "compact_mixup": Arm(DECAYED, "mixup", over="compact_decay", idea="mixup"),
+    "compact_attributes": Arm(
+        DECAYED, "all 40 attributes learnt, five read out", over="compact_decay", idea="all attributes"
+    ),
     "compact_distilled": Arm(
         DECAYED, "answers of three such networks as labels", over="compact_decay", teachers="compact_decay", share=1.0
     ),
@@ -65,7 +73,7 @@ def trained_alike(names: list[str]) -> list[list[str]]:
 
 
 def train_together(
-    names: list[str], seed: int, train: Split, valid: Split, precision: str, source: str
+    names: list[str], seed: int, train: Split, valid: Split, precision: str, dataset: Dataset
 ) -> dict[str, dict]:
     """Train once for arms of one group; save each one's best checkpoint, and return its row: epoch and seconds."""
     arms = {name: ARMS[name] for name in names}
@@ -82,16 +90,20 @@ def train_together(
 
     if first.teachers:
         train = teach(train, first.teachers, first.share)
-    history = fit(model, train, valid, config, on_epoch=look, label=f"{'+'.join(names)} seed {seed}")
+    if first.idea == "all attributes":
+        model.head, train = AllAttributes(model.head), with_all_targets(train, dataset)
+    with IDEAS[first.idea]():
+        history = fit(model, train, valid, config, on_epoch=look, label=f"{'+'.join(names)} seed {seed}")
     rows = {}
     for name, one in configs.items():
         network = build_for(one, train.device)
-        best[name].restore(network)
+        network.load_state_dict(only_the_five(best[name].weights))
         row = best[name].row
-        save_checkpoint(checkpoint(f"{name}-{seed}"), network, one, row["epoch"], row, source)
+        save_checkpoint(checkpoint(f"{name}-{seed}"), network, one, row["epoch"], row, dataset.source)
         for old in FOLDER.glob(f"{name}-{seed}-*.npy"):
             old.unlink()
-        rows[name] = {"seed": seed, "epoch": row["epoch"], "seconds_per_epoch": history["seconds"].median()}
+        spent = {"seconds_per_epoch": history["seconds"].median(), "threads": torch.get_num_threads()}
+        rows[name] = {"seed": seed, "epoch": row["epoch"]} | spent
     return rows
 
 

@@ -1,4 +1,4 @@
-"""The model card of a run: what the network is, was trained on, can do and cannot, filled from the results."""
+"""The model card: what a network is, was trained on, can do and cannot, filled from the results."""
 
 import json
 from pathlib import Path
@@ -17,17 +17,25 @@ TEMPLATE = Path(__file__).parent / "templates" / "model_card.md.j2"
 
 
 def write_model_card(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Write MODEL_CARD.md into a run's folder from the results of its 07_test and the checkpoint it tested.
-
-    The form is that of Hugging Face's model cards (Mitchell et al., "Model Cards for Model Reporting", 2019): YAML
-    between two lines of dashes, with the figures in `model-index`, then prose.
-    """
+    """Write MODEL_CARD.md into a run's folder from the results of its 07_test and the checkpoint it tested."""
     result = json.loads((folder / "results" / "07_test.json").read_text(encoding="utf-8"))
+    path = folder / "MODEL_CARD.md"
+    write_text(path, model_card(folder.name, checkpoint, result, len(read_jsons(folder / TEST_LOG)), _seeds(folder)))
+    return path
+
+
+def model_card(
+    name: str, checkpoint: Checkpoint, result: dict, openings: int, seeds: list[dict], notes: tuple[str, ...] = ()
+) -> str:
+    """Return the card of `checkpoint` in the form of Hugging Face's (Mitchell et al., "Model Cards", 2019).
+
+    That is YAML between two lines of dashes, with the figures in `model-index`, then prose. `result` is what 07_test
+    writes; `seeds` are rows with loss and mean_accuracy on valid, `notes` further sentences on the training.
+    """
     scores = {(row["of"], row["metric"]): row for row in result["intervals"]}
-    seeds = _seeds(folder)
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["n"] = lambda value, digits=4: "—" if value is None else f"{value:.{digits}f}"
-    text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         result=result,
         content=checkpoint.content,
         scores=scores,
@@ -35,16 +43,14 @@ def write_model_card(folder: Path, checkpoint: Checkpoint) -> Path:
         parameters=count_parameters(checkpoint.model),
         mflop=forward_flop(checkpoint.model) / 1e6,
         official=OFFICIAL_SIZES,
-        openings=len(read_jsons(folder / TEST_LOG)),
-        name=folder.name,
+        openings=openings,
+        name=name,
+        notes=notes,
         checkpoint=short_path(Path(result["checkpoint"])),
         seeds=len(seeds),
         spread=over_seeds(seeds),
         gap=next((gap for gap in result["gaps"] if gap["enough"]), None),
     )
-    path = folder / "MODEL_CARD.md"
-    write_text(path, text)
-    return path
 
 
 def _seeds(folder: Path) -> list[dict]:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from helpers import augmentation
 from helpers.batches import denormalise
 from helpers.config import ROOT, Config
 from helpers.decoding import decode
@@ -19,9 +20,11 @@ from helpers.published import measured_steps
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import accuracy
 import arms
+import ideas
 import plain
 import speed
 from arms import Arm
+from ideas import IDEAS
 
 PROMISED = {
     *("input_batches", "input_batches_fast", "train_step_cpu", "epoch_cpu", "epoch_cpu_fp32"),
@@ -145,6 +148,32 @@ def test_the_taught_learn_the_mean_answer_of_their_teachers(trained, drawn, tmp_
     answers = [probabilities(arms.answers(f"course-{seed}", ordinary)) for seed in (1, 2)]
     assert label == "taught seed 1" and set(ordinary.targets.unique().tolist()) == {0, 1}
     assert abs(learnt.targets.numpy() - np.mean(answers, axis=0)).max() < 0.02  # the mean is that of the logits
+
+
+def test_mild_augmentation_turns_less_and_only_while_it_is_tried():
+    generator = torch.Generator().manual_seed(0)
+    with IDEAS["mild augmentation"]():
+        mild = augmentation.draw_augmentation(500, generator)
+    usual = augmentation.draw_augmentation(500, generator)
+    assert 4 < mild.degrees.abs().max() <= 5 and 14 < usual.degrees.abs().max() <= 15
+    assert mild.hue.abs().max() <= 0.02 < usual.hue.abs().max()
+
+
+def test_mixup_blends_images_and_targets_by_the_same_shares(monkeypatch):
+    images = torch.arange(8.0).view(8, 1, 1, 1).expand(8, 3, 2, 2)
+    monkeypatch.setattr(ideas, "training_batches", lambda *given: iter([(images, images[:, 0, 0, :1])]))
+    ((blended, targets),) = ideas.mixed_batches(None, 8, torch.Generator().manual_seed(0))
+    assert torch.allclose(blended[:, 0, 0, :1], targets) and not torch.equal(targets, targets.round())
+
+
+def test_a_network_that_learnt_all_attributes_is_one_of_five_again():
+    config = Config(arch="compact", mirror=True)
+    wide, network = build_for(config, torch.device("cpu")), build_for(config, torch.device("cpu"))
+    wide.network.head = ideas.AllAttributes(wide.network.head)
+    images = torch.randn(2, 3, 64, 64)
+    assert wide.train()(images).shape == (2, 70) and wide.eval()(images).shape == (2, 5)
+    network.load_state_dict(ideas.only_the_five(wide.state_dict()))
+    assert torch.equal(network.eval()(images), wide(images))
 
 
 def test_no_arm_has_more_parameters_than_the_course_and_the_first_is_its_recipe():
