@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from helpers.config import SHIPPED
 from helpers.errors import StudyError
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ DataRoot = Annotated[str, typer.Option(help='A CelebA folder, or "drawn". Empty:
 AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Read a subset of the listed images.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Language = Annotated[str, typer.Option(help="Of the report: fr or en.")]
+Weights = Annotated[Path, typer.Option(help="A checkpoint of this study.", show_default="of a tenth of CelebA")]
 Author = Annotated[str, typer.Option(help="On the report's title page.")]
 
 # Imports stand inside the commands: torch and Jupyter take seconds, and --help should not.
@@ -81,7 +83,7 @@ def report(
 @app.command()
 def predict(
     paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
-    checkpoint: Annotated[Path, typer.Option(help="A checkpoint of this study.")],
+    checkpoint: Weights = SHIPPED,
     csv: Annotated[Path | None, typer.Option(help="Where to write the table; the terminal when not given.")] = None,
     device: Device = "auto",
 ):
@@ -92,6 +94,8 @@ def predict(
     from helpers.inference import find_images, predict_images
 
     loaded = load_checkpoint(checkpoint)
+    if checkpoint == SHIPPED:
+        typer.echo(f"answered by {checkpoint.name}: non-commercial research only, see its card beside it", err=True)
     table, complaints = predict_images(loaded, find_images(paths), choose_device(device))
     text = table.to_csv(index=False, float_format="%.4f", lineterminator="\n")
     if csv:
@@ -107,7 +111,7 @@ def predict(
 
 @app.command("export-onnx")
 def export_onnx_file(
-    checkpoint: Annotated[Path, typer.Option(help="A checkpoint of this study.")],
+    checkpoint: Weights = SHIPPED,
     onnx: Annotated[Path | None, typer.Option(help="The file to write; beside the checkpoint when not given.")] = None,
 ):
     """Write a checkpoint as ONNX: images (N, 3, 64, 64) in [-1, 1] -> logits (N, 5)."""

@@ -20,6 +20,9 @@ NOTEBOOKS = ROOT / "notebooks"
 HOME = Path(os.environ.get("CELEBA_STUDY_HOME") or ROOT).expanduser().resolve()
 RUNS, FIGURES, CHECKPOINTS, DATA = (HOME / name for name in ("runs", "figures", "checkpoints", "data"))
 
+# The compact network trained on a tenth of CelebA, which is kept in git: what answers where no other is named.
+SHIPPED = ROOT / "checkpoints" / "compact-celeba-tenth.pt"
+
 # CelebA's own file names, which the drawn faces take over
 ATTRIBUTE_FILE = "list_attr_celeba.txt"
 PARTITION_FILE = "list_eval_partition.txt"
