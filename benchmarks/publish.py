@@ -1,4 +1,4 @@
-"""Put an arm's first network into checkpoints/, with its card: `python benchmarks/publish.py --data-root DIR --arm NAME`
+"""Put an arm's first network and card into checkpoints/: `python benchmarks/publish.py --data-root DIR --arm NAME`
 
 The figures come from the logits that accuracy.py kept when it opened test for that arm; test is not opened again.
 """
@@ -67,16 +67,14 @@ def notes_on(arm: dict, course: dict, dataset: Dataset) -> tuple[str, ...]:
     """Return what the card says of the training beyond the recipe, and of the course's beside it."""
     images = dataset.split_sizes["train"]
     above = arm["above_course"]
-    notes = [
-        f"Trained on {images:,} images, a tenth of CelebA's train split; test figures are of the tenth's test images."
-    ]
+    notes = [f"Trained on {images:,} images, a tenth of CelebA's train split, and tested on that tenth's test images."]
     if arm["teachers"]:
         others = f"{len(SEEDS)} networks of the same form, trained with seeds {', '.join(map(str, SEEDS))}"
         notes.append(f"Its labels were to {arm['share']:.0%} the mean answers of {others} on the labels themselves.")
     notes.append(
         f"Mean of {len(arm['seeds'])} seeds on test: loss {arm['test_loss']:.4f}, mean accuracy "
-        f"{arm['test_mean_accuracy']:.4f}, micro-F1 {arm['test_micro_f1']:.4f}. The course's network and recipe, on the "
-        f"same images: {course['test_loss']:.4f}, {course['test_mean_accuracy']:.4f}, {course['test_micro_f1']:.4f}; "
+        f"{arm['test_mean_accuracy']:.4f}, micro-F1 {arm['test_micro_f1']:.4f}. The course's network and recipe, "
+        f"on the same images: {course['test_loss']:.4f}, {course['test_mean_accuracy']:.4f}, {course['test_micro_f1']:.4f}; "
         f"the difference in accuracy is {above['value']:+.4f} ({above['low']:+.4f} to {above['high']:+.4f})."
     )
     return tuple(notes)
