@@ -71,11 +71,14 @@ def notes_on(arm: dict, course: dict, dataset: Dataset) -> tuple[str, ...]:
     if arm["teachers"]:
         others = f"{len(SEEDS)} networks of the same form, trained with seeds {', '.join(map(str, SEEDS))}"
         notes.append(f"Its labels were to {arm['share']:.0%} the mean answers of {others} on the labels themselves.")
+    ours, theirs = (
+        f"loss {each['test_loss']:.4f}, mean accuracy {each['test_mean_accuracy']:.4f}, micro-F1 "
+        f"{each['test_micro_f1']:.4f}"
+        for each in (arm, course)
+    )
     notes.append(
-        f"Mean of {len(arm['seeds'])} seeds on test: loss {arm['test_loss']:.4f}, mean accuracy "
-        f"{arm['test_mean_accuracy']:.4f}, micro-F1 {arm['test_micro_f1']:.4f}. The course's network and recipe, "
-        f"on the same images: {course['test_loss']:.4f}, {course['test_mean_accuracy']:.4f}, {course['test_micro_f1']:.4f}; "
-        f"the difference in accuracy is {above['value']:+.4f} ({above['low']:+.4f} to {above['high']:+.4f})."
+        f"Mean of {len(arm['seeds'])} seeds on test: {ours}. The course's network and recipe on the same images: "
+        f"{theirs}; the difference in accuracy is {above['value']:+.4f} ({above['low']:+.4f} to {above['high']:+.4f})."
     )
     return tuple(notes)
 

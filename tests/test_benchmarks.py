@@ -11,6 +11,7 @@ from PIL import Image
 
 from helpers import augmentation
 from helpers.batches import denormalise
+from helpers.celeba import open_dataset
 from helpers.config import ROOT, Config
 from helpers.decoding import decode
 from helpers.metrics import probabilities
@@ -22,6 +23,7 @@ import accuracy
 import arms
 import ideas
 import plain
+import publish
 import speed
 from arms import Arm
 from ideas import IDEAS
@@ -148,6 +150,19 @@ def test_the_taught_learn_the_mean_answer_of_their_teachers(trained, drawn, tmp_
     answers = [probabilities(arms.answers(f"course-{seed}", ordinary)) for seed in (1, 2)]
     assert label == "taught seed 1" and set(ordinary.targets.unique().tolist()) == {0, 1}
     assert abs(learnt.targets.numpy() - np.mean(answers, axis=0)).max() < 0.02  # the mean is that of the logits
+
+
+def test_a_published_network_has_a_card_of_its_own_figures_beside_the_courses(trained, drawn, tmp_path, monkeypatch):
+    found = measure(drawn, tmp_path, "--arms", "course,settled", "--seeds", "1", "2", "--open-test")
+    monkeypatch.setattr(publish, "SEEDS", (1, 2))
+    monkeypatch.setattr(publish, "FOLDER", arms.FOLDER)
+    path, settled = tmp_path / "kept.pt", found["settled"]
+    publish.publish(settled, found["course"], open_dataset(str(drawn)), path)
+    assert path.read_bytes() == arms.checkpoint("settled-1").read_bytes()
+    card = path.with_suffix(".md").read_text(encoding="utf-8")
+    for value in (settled["per_seed"][0]["test"]["loss"], settled["test_loss"], found["course"]["test_loss"]):
+        assert f"{value:.4f}" in card
+    assert f"{settled['above_course']['value']:+.4f}" in card
 
 
 def test_mild_augmentation_turns_less_and_only_while_it_is_tried():

@@ -1,0 +1,68 @@
+"""The checkpoint kept in git: small, safe to load, what its card says, and what answers where no other is named."""
+
+import json
+import os
+import re
+
+import pytest
+import torch
+import yaml
+from conftest import REAL
+from test_cli import call
+
+from helpers import metrics
+from helpers.batches import load_split
+from helpers.celeba import open_dataset
+from helpers.checkpoints import load_checkpoint
+from helpers.config import SHIPPED
+from helpers.models import COURSE_PARAMETERS, count_parameters
+from helpers.published import ACCURACY, measured_steps
+from helpers.training import predict_logits
+
+
+@pytest.fixture(scope="module")
+def arm() -> dict:
+    """The arm of benchmarks/accuracy.json that the checkpoint is of."""
+    arms = json.loads(ACCURACY.read_text(encoding="utf-8"))["arms"]
+    return next(arm for arm in arms if arm["arm"] == "compact_distilled")
+
+
+def test_it_is_small_and_within_the_courses_parameters(arm):
+    assert SHIPPED.stat().st_size < 2_000_000
+    assert count_parameters(load_checkpoint(SHIPPED).model) == arm["parameters"] <= COURSE_PARAMETERS
+
+
+def test_its_card_has_the_benchmarks_figures_and_says_what_it_may_be_used_for(arm):
+    _, front, text = SHIPPED.with_suffix(".md").read_text(encoding="utf-8").split("---\n", 2)
+    (result,) = yaml.safe_load(front)["model-index"][0]["results"]
+    shown = {metric["type"]: metric["value"] for metric in result["metrics"]}
+    measured = arm["per_seed"][0]["test"]
+    assert shown == {name: round(measured[name], 4) for name in ("mean_accuracy", "micro_f1", "loss")}
+    assert "non-commercial research only" in text and f"{arm['test_mean_accuracy']:.4f}" in text
+
+
+def test_it_holds_no_image_name_and_no_path():
+    content = torch.load(SHIPPED, weights_only=True) | {"model": None}
+    told = str(content) + SHIPPED.with_suffix(".md").read_text(encoding="utf-8")
+    assert not re.search(r"\d{6}\.jpg|/(home|root|work|tmp)\b", told)
+
+
+def test_predict_answers_with_it_where_none_is_named_and_says_so(drawn):
+    result = call("predict", next((drawn / "img_align_celeba").glob("*.jpg")))
+    assert result.exit_code == 0 and "non-commercial research only" in result.stderr
+    assert result.stdout.startswith("image,Smiling,Wearing_Hat,Male,Young,Eyeglasses")
+
+
+@pytest.mark.skipif(not os.path.isdir(REAL), reason="$CELEBA_ROOT names no folder")
+def test_on_real_faces_it_answers_as_well_as_the_benchmark_says(arm):
+    valid = load_split(open_dataset(REAL, allow_missing=True), "valid", torch.device("cpu"))
+    scores = metrics.scores(predict_logits(load_checkpoint(SHIPPED).model, valid), valid.targets.numpy())
+    assert scores["mean_accuracy"] > arm["per_seed"][0]["valid"]["mean_accuracy"] - 0.01  # of another part, another
+
+
+def test_the_benchmarks_steps_are_told_with_their_verdicts():
+    steps = measured_steps()
+    assert steps["verdict"].dropna().isin(["pays", "costs", "mixed", "not beyond chance"]).all()
+    assert steps["gain"].isna().tolist() == (steps["over"] == "").tolist()  # all but the first
+    paid = steps.query("verdict == 'pays'")
+    assert ((paid["gain_low"] > 0) | (paid["change_high"] < 0)).all()
