@@ -49,14 +49,14 @@ ARMS = {
     "course_adamw_one_cycle": Arm(SETTLED, "AdamW, one cycle, batches of 128", over="course"),
     "course_ema": Arm(AVERAGED, "average of the weights", over="course_adamw_one_cycle"),
     "course_mirror": Arm(AVERAGED.but(mirror=True), "answers averaged with the mirror image's", over="course_ema"),
-    "compact": Arm(COMPACT, "the compact network", over="course_mirror"),
-    "compact_decay": Arm(DECAYED, "six times the weight decay", over="compact"),
+    "compact_network": Arm(COMPACT, "the compact network", over="course_mirror"),
+    "compact_decay": Arm(DECAYED, "six times the weight decay", over="compact_network"),
     "compact_mild": Arm(DECAYED, "rotation ±5°, jitter 0.1, hue 0.02", over="compact_decay", idea="mild augmentation"),
     "compact_mixup": Arm(DECAYED, "mixup", over="compact_decay", idea="mixup"),
     "compact_attributes": Arm(
         DECAYED, "all 40 attributes learnt, five read out", over="compact_decay", idea="all attributes"
     ),
-    "compact_distilled": Arm(
+    "compact": Arm(
         DECAYED, "answers of three such networks as labels", over="compact_decay", teachers="compact_decay", share=1.0
     ),
 }

@@ -40,11 +40,10 @@ def measured_steps(path: Path = ACCURACY) -> pd.DataFrame:
     for arm in json.loads(path.read_text(encoding="utf-8"))["arms"]:
         row = {"arm": arm["arm"], "adds": arm["adds"], "over": arm["over"], "seeds": len(arm["seeds"])}
         row |= {"accuracy": arm["valid_mean_accuracy"], "loss": arm["valid_loss"]}
-        if "gain" in arm:
-            gain, change = arm["gain"]["mean_accuracy"], arm["gain"]["loss"]
-            row |= {"gain": gain["value"], "gain_low": gain["low"], "gain_high": gain["high"]}
-            row |= {"change": change["value"], "change_low": change["low"], "change_high": change["high"]}
-            row["verdict"] = _verdict(row)
+        for name, metric in (("gain", "mean_accuracy"), ("change", "loss")):
+            bounds = arm.get("gain", {}).get(metric, {})
+            row |= {f"{name}{end}": bounds.get(key) for key, end in (("value", ""), ("low", "_low"), ("high", "_high"))}
+        row["verdict"] = _verdict(row) if "gain" in arm else None
         rows.append(row)
     return pd.DataFrame(rows).set_index("arm")
 

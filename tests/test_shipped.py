@@ -24,7 +24,7 @@ from helpers.training import predict_logits
 def arm() -> dict:
     """The arm of benchmarks/accuracy.json that the checkpoint is of."""
     arms = json.loads(ACCURACY.read_text(encoding="utf-8"))["arms"]
-    return next(arm for arm in arms if arm["arm"] == "compact_distilled")
+    return next(arm for arm in arms if arm["arm"] == "compact")
 
 
 def test_it_is_small_and_within_the_courses_parameters(arm):
