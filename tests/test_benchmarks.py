@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 import accuracy
 import arms
 import ideas
+import latency
 import plain
 import publish
 import speed
@@ -71,6 +72,13 @@ def test_repeats_take_turns_and_the_warm_up_is_dropped(monkeypatch):
     row = speed.Row("x", "images/s", float, float)
     samples = speed.measure([row], 3)
     assert samples == {"x": ([0.0] * 3, [0.0] * 3)}
+
+
+def test_latency_takes_turns_and_drops_its_warm_up():
+    order = []
+    sides = {("one", "torch"): lambda: order.append(1), ("other", "torch"): lambda: order.append(2)}
+    samples = latency.measure(sides, 20)
+    assert order == [1, 2] * 22 and [len(times) for times in samples.values()] == [20, 20]
 
 
 # Accuracy
