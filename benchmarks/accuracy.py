@@ -124,7 +124,7 @@ def open_test(arms: list[dict], test: Split):
 def compare(arm: dict, arms: dict[str, dict], valid: Split):
     """Write into `arm` what it gained on valid over the arm that it is one step from, over the seeds of both."""
     over = arms.get(ARMS[arm["arm"]].over)
-    if over:
+    if over and set(over["seeds"]) & set(arm["seeds"]):
         arm["gain"] = {"over": over["arm"]} | difference(arm, over, valid)
 
 

@@ -56,8 +56,16 @@ ARMS = {
     "compact_attributes": Arm(
         DECAYED, "all 40 attributes learnt, five read out", over="compact_decay", idea="all attributes"
     ),
-    "compact": Arm(
+    "compact_distilled": Arm(
         DECAYED, "answers of three such networks as labels", over="compact_decay", teachers="compact_decay", share=1.0
+    ),
+    "compact": Arm(
+        DECAYED,
+        "mild augmentation with it",
+        over="compact_distilled",
+        teachers="compact_decay",
+        share=1.0,
+        idea="mild augmentation",
     ),
 }
 
