@@ -1,4 +1,4 @@
-"""Ideas that were tried and are no part of the study: each changes one training, and is told by accuracy.py."""
+"""Ideas that the notebooks do not have: each changes one training of accuracy.py, which tells what it brings."""
 
 import contextlib
 import dataclasses

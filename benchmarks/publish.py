@@ -71,6 +71,8 @@ def notes_on(arm: dict, course: dict, dataset: Dataset) -> tuple[str, ...]:
     if arm["teachers"]:
         others = f"{len(SEEDS)} networks of the same form, trained with seeds {', '.join(map(str, SEEDS))}"
         notes.append(f"Its labels were to {arm['share']:.0%} the mean answers of {others} on the labels themselves.")
+    if arm["idea"]:
+        notes.append(f"Trained with {arm['idea']} (benchmarks/ideas.py) in place of the course's.")
     ours, theirs = (
         f"loss {each['test_loss']:.4f}, mean accuracy {each['test_mean_accuracy']:.4f}, micro-F1 "
         f"{each['test_micro_f1']:.4f}"
