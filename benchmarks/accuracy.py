@@ -76,7 +76,6 @@ def described(name: str, precision: str) -> dict:
         "adds": arm.adds,
         "over": arm.over,
         "teachers": arm.teachers,
-        "share": arm.share,
         "idea": arm.idea,
     }
     config = arm.config.but(precision=precision).to_dict()

@@ -26,7 +26,7 @@ class Arm:
     """A network and a recipe.
 
     `over` names the arm that it is one step from, and is compared with; `adds` says that step in words. With
-    `teachers`, an arm's name, the mean answer of that arm's networks takes the place of `share` of the labels
+    `teachers`, an arm's name, the mean answer of that arm's networks takes the place of the labels
     (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015, at temperature 1). `idea`: see ideas.py.
     """
 
@@ -34,7 +34,6 @@ class Arm:
     adds: str
     over: str = ""
     teachers: str = ""
-    share: float = 0.0
     idea: str = ""
 
 
@@ -57,14 +56,13 @@ ARMS = {
         DECAYED, "all 40 attributes learnt, five read out", over="compact_decay", idea="all attributes"
     ),
     "compact_distilled": Arm(
-        DECAYED, "answers of three such networks as labels", over="compact_decay", teachers="compact_decay", share=1.0
+        DECAYED, "three networks' answers as labels", over="compact_decay", teachers="compact_decay"
     ),
     "compact": Arm(
         DECAYED,
-        "mild augmentation with it",
+        "mild augmentation, with those labels",
         over="compact_distilled",
         teachers="compact_decay",
-        share=1.0,
         idea="mild augmentation",
     ),
 }
@@ -97,7 +95,7 @@ def train_together(
             best[name]({"epoch": row["epoch"], "val_loss": evaluate(network, valid, precision)["loss"]}, network)
 
     if first.teachers:
-        train = teach(train, first.teachers, first.share)
+        train = teach(train, first.teachers)
     if first.idea == "all attributes":
         model.head, train = AllAttributes(model.head), with_all_targets(train, dataset)
     with IDEAS[first.idea]():
@@ -115,14 +113,14 @@ def train_together(
     return rows
 
 
-def teach(train: Split, teachers: str, share: float) -> Split:
-    """Return the split with `share` of its labels replaced by the mean answer of an arm's trained networks."""
+def teach(train: Split, teachers: str) -> Split:
+    """Return the split with its labels replaced by the mean answer of an arm's trained networks."""
     missing = [path for seed in SEEDS if not (path := checkpoint(f"{teachers}-{seed}")).exists()]
     if missing:
         raise SystemExit(f"These teachers are missing: {missing}. Run accuracy.py --arms {teachers} first.")
     logits = np.mean([answers(f"{teachers}-{seed}", train) for seed in SEEDS], axis=0)
     taught = torch.tensor(probabilities(logits), dtype=torch.float32, device=train.device)
-    return dataclasses.replace(train, targets=train.targets.lerp(taught, share))
+    return dataclasses.replace(train, targets=taught)
 
 
 def answers(trained: str, split: Split) -> np.ndarray:

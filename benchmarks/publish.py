@@ -70,7 +70,7 @@ def notes_on(arm: dict, course: dict, dataset: Dataset) -> tuple[str, ...]:
     notes = [f"Trained on {images:,} images, a tenth of CelebA's train split, and tested on that tenth's test images."]
     if arm["teachers"]:
         others = f"{len(SEEDS)} networks of the same form, trained with seeds {', '.join(map(str, SEEDS))}"
-        notes.append(f"Its labels were to {arm['share']:.0%} the mean answers of {others} on the labels themselves.")
+        notes.append(f"Learnt the mean answers of {others} on the labels; it has not seen the labels themselves.")
     if arm["idea"]:
         notes.append(f"Trained with {arm['idea']} (benchmarks/ideas.py) in place of the course's.")
     ours, theirs = (

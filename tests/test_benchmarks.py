@@ -93,7 +93,7 @@ def trained(monkeypatch, tmp_path):
         "course": Arm(course, "the beginning"),
         "settled": Arm(settled, "another recipe", over="course"),
         "mirrored": Arm(settled.but(ema=0.9, mirror=True), "average and mirror", over="settled"),
-        "taught": Arm(course, "teachers", over="course", teachers="course", share=1.0),
+        "taught": Arm(course, "teachers", over="course", teachers="course"),
     }
     for module in (accuracy, arms):
         monkeypatch.setattr(module, "ARMS", small)
