@@ -60,8 +60,8 @@ ARMS = {
     ),
     "compact": Arm(
         DECAYED,
-        "mild augmentation, with those labels",
-        over="compact_distilled",
+        "three networks' answers as labels, mild augmentation",
+        over="compact_decay",
         teachers="compact_decay",
         idea="mild augmentation",
     ),
