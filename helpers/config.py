@@ -29,8 +29,8 @@ PARTITION_FILE = "list_eval_partition.txt"
 IDENTITY_FILE = "identity_CelebA.txt"
 IMAGE_FOLDER = "img_align_celeba"
 
-# The recipe of the additional iteration (M8), with which benchmarks/accuracy.py trains the compact network. The learning
-# rate is the peak of the cycle, the decay that of AdamW; ema is per step, of batches of 128.
+# The recipe of the additional iteration (M8), with which benchmarks/accuracy.py trains the compact network. The rate is
+# the peak of the cycle, the decay that of AdamW; ema is per step, of batches of 128.
 RECIPE = {
     "optimizer": "adamw",
     "lr": 0.004,
