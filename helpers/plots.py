@@ -276,7 +276,7 @@ def plot_steps(steps: pd.DataFrame) -> Figure:
             axis.plot([scale * row[f"{name}_low"], scale * row[f"{name}_high"]], [position] * 2, color=colour, lw=3)
             axis.plot(scale * row[name], position, "o", color=INK, ms=4)
         axis.set(xlabel=title, ylim=(-0.6, len(steps) - 0.4))
-    names = [f"{row.adds} ({row.seeds} seed{'s' * (row.seeds > 1)})" for row in steps.itertuples()]
+    names = [f"{row.adds} ({row.compared} seed{'s' * (row.compared > 1)})" for row in steps.itertuples()]
     axes[0].set_yticks(range(len(steps)), names)
     return figure
 

@@ -33,7 +33,8 @@ def measured_steps(path: Path = ACCURACY) -> pd.DataFrame:
     """Return what each step of benchmarks/accuracy.py brought on valid, one row a step, indexed by its arm.
 
     Columns: adds (in words), over (the arm it was added to), seeds, accuracy and loss (means over the seeds);
-    gain, gain_low, gain_high (accuracy) and change, change_low, change_high (loss) with 95 % intervals over persons;
+    compared (how many seeds both arms have: the differences are over these); gain, gain_low, gain_high (accuracy)
+    and change, change_low, change_high (loss) with 95 % intervals over persons;
     verdict ("pays", "costs", "mixed" or "not beyond chance"). The arm that all begin with has no gain.
     """
     rows = []
@@ -44,6 +45,7 @@ def measured_steps(path: Path = ACCURACY) -> pd.DataFrame:
             bounds = arm.get("gain", {}).get(metric, {})
             row |= {f"{name}{end}": bounds.get(key) for key, end in (("value", ""), ("low", "_low"), ("high", "_high"))}
         row["verdict"] = _verdict(row) if "gain" in arm else None
+        row["compared"] = len(arm["gain"]["seeds"]) if "gain" in arm else 0
         rows.append(row)
     return pd.DataFrame(rows).set_index("arm")
 

@@ -138,6 +138,7 @@ def test_a_step_is_compared_with_the_arm_before_it_on_the_seeds_of_both(trained,
         assert gain[metric]["value"] == pytest.approx(difference)
     table = measured_steps(tmp_path / "accuracy.json")
     assert list(table.index) == ["course", "settled"] and table.loc["settled", "adds"] == "another recipe"
+    assert table["compared"].tolist() == [0, 1]  # the course has two seeds, one of them in common
     assert table.loc["settled", "gain"] == pytest.approx(gain["mean_accuracy"]["value"])
     assert "gain" not in measure(drawn, tmp_path, "--arms", "taught", "--seeds", "3")["taught"]  # no seed in common
 

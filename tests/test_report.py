@@ -87,7 +87,7 @@ def effect(factor: str, value, difference: float | None = None, verdict: str | N
 
 
 def a_step(arm: str, gain: float | None) -> dict:
-    of = {"arm": arm, "adds": f"the step {arm}", "over": "", "seeds": 3, "accuracy": 0.9321, "loss": 0.2}
+    of = {"arm": arm, "adds": f"the step {arm}", "over": "", "seeds": 3, "compared": 2, "accuracy": 0.9321, "loss": 0.2}
     names = [f"{name}{end}" for name in ("gain", "change") for end in ("", "_low", "_high")]
     return of | dict.fromkeys(names, gain) | {"verdict": None if gain is None else "pays"}
 
