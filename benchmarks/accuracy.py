@@ -76,7 +76,7 @@ def described(name: str, precision: str) -> dict:
         "adds": arm.adds,
         "over": arm.over,
         "teachers": arm.teachers,
-        "idea": arm.idea,
+        "idea": ", ".join(arm.ideas),
     }
     config = arm.config.but(precision=precision).to_dict()
     return {"arm": name, **counted, **recipe, "config": config, "seeds": [], "per_seed": []}

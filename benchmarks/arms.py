@@ -1,12 +1,13 @@
 """The networks and recipes that accuracy.py compares, and how they are trained."""
 
+import contextlib
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from ideas import IDEAS, AllAttributes, only_the_five, with_all_targets
+from ideas import IDEAS, AllAttributes, answers_to_all, only_the_five, with_all_targets
 from torch import nn
 
 from helpers.batches import Split
@@ -27,14 +28,18 @@ class Arm:
 
     `over` names the arm that it is one step from, and is compared with; `adds` says that step in words. With
     `teachers`, an arm's name, the mean answer of that arm's networks takes the place of the labels
-    (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015, at temperature 1). `idea`: see ideas.py.
+    (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015, at temperature 1). `ideas`: see ideas.py.
     """
 
     config: Config
     adds: str
     over: str = ""
     teachers: str = ""
-    idea: str = ""
+    ideas: tuple[str, ...] = ()
+
+    @property
+    def all_attributes(self) -> bool:
+        return "all attributes" in self.ideas
 
 
 COURSE = Config(lr=0.005, weight_decay=1e-5, batch_size=64, max_epochs=20)  # the course's recipe exactly
@@ -49,11 +54,16 @@ ARMS = {
     "course_ema": Arm(AVERAGED, "average of the weights", over="course_adamw_one_cycle"),
     "course_mirror": Arm(AVERAGED.but(mirror=True), "answers averaged with the mirror image's", over="course_ema"),
     "compact_network": Arm(COMPACT, "the compact network", over="course_mirror"),
+    "compact_course_recipe": Arm(
+        COURSE.but(arch="compact"), "back to the course's recipe, no average, no mirror", over="compact_network"
+    ),
     "compact_decay": Arm(DECAYED, "six times the weight decay", over="compact_network"),
-    "compact_mild": Arm(DECAYED, "rotation ±5°, jitter 0.1, hue 0.02", over="compact_decay", idea="mild augmentation"),
-    "compact_mixup": Arm(DECAYED, "mixup", over="compact_decay", idea="mixup"),
+    "compact_mild": Arm(
+        DECAYED, "rotation ±5°, jitter 0.1, hue 0.02", over="compact_decay", ideas=("mild augmentation",)
+    ),
+    "compact_mixup": Arm(DECAYED, "mixup", over="compact_decay", ideas=("mixup",)),
     "compact_attributes": Arm(
-        DECAYED, "all 40 attributes learnt, five read out", over="compact_decay", idea="all attributes"
+        DECAYED, "all 40 attributes learnt, five read out", over="compact_decay", ideas=("all attributes",)
     ),
     "compact_distilled": Arm(
         DECAYED, "three networks' answers as labels", over="compact_decay", teachers="compact_decay"
@@ -63,7 +73,14 @@ ARMS = {
         "three networks' answers as labels, mild augmentation",
         over="compact_decay",
         teachers="compact_decay",
-        idea="mild augmentation",
+        ideas=("mild augmentation",),
+    ),
+    "compact_taught_all": Arm(
+        DECAYED,
+        "three networks' answers for all 40 attributes, mild augmentation",
+        over="compact",
+        teachers="compact_attributes",
+        ideas=("all attributes", "mild augmentation"),
     ),
 }
 
@@ -94,31 +111,37 @@ def train_together(
             network = Mirrored(network) if one.mirror else network
             best[name]({"epoch": row["epoch"], "val_loss": evaluate(network, valid, precision)["loss"]}, network)
 
-    if first.teachers:
-        train = teach(train, first.teachers)
-    if first.idea == "all attributes":
+    if first.all_attributes:
         model.head, train = AllAttributes(model.head), with_all_targets(train, dataset)
-    with IDEAS[first.idea]():
-        history = fit(model, train, valid, config, on_epoch=look, label=f"{'+'.join(names)} seed {seed}")
+    taught = teach(train, first) if first.teachers else train
+    with contextlib.ExitStack() as changes:
+        for idea in first.ideas:
+            changes.enter_context(IDEAS[idea]())
+        history = fit(model, taught, valid, config, on_epoch=look, label=f"{'+'.join(names)} seed {seed}")
+    spent = {"seconds_per_epoch": history["seconds"].median(), "threads": torch.get_num_threads()}
     rows = {}
     for name, one in configs.items():
-        network = build_for(one, train.device)
-        network.load_state_dict(only_the_five(best[name].weights))
-        row = best[name].row
-        save_checkpoint(checkpoint(f"{name}-{seed}"), network, one, row["epoch"], row, dataset.source)
+        trained = Mirrored(model) if one.mirror else model
+        trained.load_state_dict(best[name].weights)
         for old in FOLDER.glob(f"{name}-{seed}-*.npy"):
             old.unlink()
-        spent = {"seconds_per_epoch": history["seconds"].median(), "threads": torch.get_num_threads()}
+        network, row = build_for(one, train.device), best[name].row
+        network.load_state_dict(only_the_five(trained.state_dict()))
+        save_checkpoint(checkpoint(f"{name}-{seed}"), network, one, row["epoch"], row, dataset.source)
+        if first.all_attributes:
+            np.save(all_answers(f"{name}-{seed}"), answers_to_all(trained, model.head, train))
         rows[name] = {"seed": seed, "epoch": row["epoch"]} | spent
     return rows
 
 
-def teach(train: Split, teachers: str) -> Split:
-    """Return the split with its labels replaced by the mean answer of an arm's trained networks."""
-    missing = [path for seed in SEEDS if not (path := checkpoint(f"{teachers}-{seed}")).exists()]
-    if missing:
-        raise SystemExit(f"These teachers are missing: {missing}. Run accuracy.py --arms {teachers} first.")
-    logits = np.mean([answers(f"{teachers}-{seed}", train) for seed in SEEDS], axis=0)
+def teach(train: Split, arm: Arm) -> Split:
+    """Return the split with its labels replaced by the mean answer of the networks of the arm's teachers."""
+    trained = [f"{arm.teachers}-{seed}" for seed in SEEDS]
+    where = all_answers if arm.all_attributes else checkpoint
+    if missing := [where(one) for one in trained if not where(one).exists()]:
+        raise SystemExit(f"These teachers are missing: {missing}. Run accuracy.py --arms {arm.teachers} first.")
+    given = [np.load(where(one)) if arm.all_attributes else answers(one, train) for one in trained]
+    logits = np.mean(given, axis=0)
     taught = torch.tensor(probabilities(logits), dtype=torch.float32, device=train.device)
     return dataclasses.replace(train, targets=taught)
 
@@ -134,3 +157,8 @@ def answers(trained: str, split: Split) -> np.ndarray:
 def checkpoint(trained: str) -> Path:
     """Return where the checkpoint of a training lies."""
     return FOLDER / f"{trained}.pt"
+
+
+def all_answers(trained: str) -> Path:
+    """Return where the logits of a training for all attributes, on its training images, lie."""
+    return FOLDER / f"{trained}-all.npy"

@@ -20,7 +20,12 @@ ALPHA = 0.4  # of mixup's Beta distribution
 
 
 class AllAttributes(nn.Module):
-    """A head that in train mode answers for all of CelebA's attributes, the five `WEIGHT` times."""
+    """A head that in train mode answers for all of CelebA's attributes, the five `WEIGHT` times.
+
+    In eval mode it answers for the five, or, while `asked_all`, as in train mode.
+    """
+
+    asked_all = False
 
     def __init__(self, five: nn.Linear):
         super().__init__()
@@ -28,7 +33,17 @@ class AllAttributes(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         five = self.five(features)
-        return torch.cat([five] * WEIGHT + [self.others(features)], 1) if self.training else five
+        if not (self.training or self.asked_all):
+            return five
+        return torch.cat([five] * WEIGHT + [self.others(features)], 1)
+
+
+def answers_to_all(model: nn.Module, head: AllAttributes, split: Split) -> np.ndarray:
+    """Return the logits (N, 5 `WEIGHT` + 35) of a model with this head on a split, in fp32."""
+    head.asked_all = True
+    logits = training.predict_logits(model, split, "fp32")
+    head.asked_all = False
+    return logits
 
 
 def with_all_targets(train: Split, dataset: Dataset) -> Split:

@@ -162,6 +162,24 @@ def test_the_taught_learn_the_mean_answer_of_their_teachers(trained, drawn, tmp_
     assert abs(learnt.targets.numpy() - np.mean(answers, axis=0)).max() < 0.02  # the mean is that of the logits
 
 
+def test_the_taught_of_all_attributes_learn_their_teachers_answers_to_all(trained, drawn, tmp_path):
+    small = accuracy.ARMS
+    compact = Config(arch="compact", mirror=True, batch_size=32, max_epochs=1)
+    small["course"] = Arm(compact, "all attributes", ideas=("all attributes",))
+    small["taught"] = Arm(compact, "teachers", teachers="course", ideas=("all attributes", "mild augmentation"))
+    measure(drawn, tmp_path, "--arms", "course", "--seeds", "1", "2")
+    measure(drawn, tmp_path, "--arms", "taught", "--seeds", "1")
+    (_, (_, ordinary, *_)), (_, (_, learnt, *_)) = trained[0], trained[2]
+    assert ordinary.targets.shape == learnt.targets.shape == (len(learnt), 70)
+    answers = [probabilities(np.load(arms.all_answers(f"course-{seed}"))) for seed in (1, 2)]
+    assert abs(learnt.targets.numpy() - np.mean(answers, axis=0)).max() < 0.02  # the mean is that of the logits
+    five = [probabilities(arms.answers(f"course-{seed}", ordinary)) for seed in (1, 2)]  # of the saved networks
+    assert np.allclose(np.array(answers)[..., :5], five, atol=1e-5)
+    arms.all_answers("course-2").unlink()
+    with pytest.raises(SystemExit, match=r"course-2-all\.npy"):
+        measure(drawn, tmp_path, "--arms", "taught", "--seeds", "2")
+
+
 def test_a_published_network_has_a_card_of_its_own_figures_beside_the_courses(trained, drawn, tmp_path, monkeypatch):
     found = measure(drawn, tmp_path, "--arms", "course,settled", "--seeds", "1", "2", "--open-test")
     monkeypatch.setattr(publish, "SEEDS", (1, 2))
