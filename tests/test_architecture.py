@@ -15,9 +15,9 @@ ORDER = (
     "drawing", "faces", "images", "decoding", "inspection", "annotations", "parquet", "layouts", "celeba", "labels",
     "downloads", "datacheck", "fetch", "cache", "augmentation", "batches", "compact", "models", "metrics", "bootstrap",
     "calibration", "comparison", "published", "steps", "timing", "training", "sanity", "gradcam", "checkpoints",
-    "lr_finder", "cells", "effects", "grid", "inference", "onnx_export", "runs", "model_card", "plots", "notebooks",
-    "display", "wording", "report_facts", "report", "stills", "export", "pdf", "doctor",
-    "planning", "pipeline", "__main__",
+    "lr_finder", "cells", "effects", "grid", "inference", "onnx_export", "runs", "model_card", "plots",
+    "training_plots", "grid_plots", "evaluation_plots", "notebooks", "display", "wording", "report_facts", "report",
+    "stills", "export", "pdf", "doctor", "planning", "pipeline", "__main__",
 )  # fmt: skip
 MODULES = sorted(p for p in (ROOT / "helpers").rglob("*.py") if p.name != "__init__.py" or p.parent.name == "drawing")
 JUPYTER = {"IPython", "papermill", "nbconvert", "nbformat", "nbclient", "ipywidgets"}
