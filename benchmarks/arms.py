@@ -58,6 +58,7 @@ ARMS = {
         COURSE.but(arch="compact"), "back to the course's recipe, no average, no mirror", over="compact_network"
     ),
     "compact_decay": Arm(DECAYED, "six times the weight decay", over="compact_network"),
+    "compact_unaveraged": Arm(DECAYED.but(ema=0.0), "without the average of the weights", over="compact_decay"),
     "compact_mild": Arm(
         DECAYED, "rotation ±5°, jitter 0.1, hue 0.02", over="compact_decay", ideas=("mild augmentation",)
     ),
@@ -68,17 +69,17 @@ ARMS = {
     "compact_distilled": Arm(
         DECAYED, "three networks' answers as labels", over="compact_decay", teachers="compact_decay"
     ),
-    "compact": Arm(
+    "compact_taught": Arm(
         DECAYED,
         "three networks' answers as labels, mild augmentation",
         over="compact_decay",
         teachers="compact_decay",
         ideas=("mild augmentation",),
     ),
-    "compact_taught_all": Arm(
+    "compact": Arm(
         DECAYED,
-        "three networks' answers for all 40 attributes, mild augmentation",
-        over="compact",
+        "teachers who learnt all 40 attributes, and their answers to all of them",
+        over="compact_taught",
         teachers="compact_attributes",
         ideas=("all attributes", "mild augmentation"),
     ),

@@ -70,9 +70,9 @@ def notes_on(arm: dict, course: dict, dataset: Dataset) -> tuple[str, ...]:
     notes = [f"Trained on {images:,} images, a tenth of CelebA's train split, and tested on that tenth's test images."]
     if arm["teachers"]:
         others = f"{len(SEEDS)} networks of the same form, trained with seeds {', '.join(map(str, SEEDS))}"
-        notes.append(f"Learnt the mean answers of {others} on the labels; it has not seen the labels themselves.")
+        notes.append(f"Learnt the mean answers of {others}; it has not seen the labels themselves.")
     if arm["idea"]:
-        notes.append(f"Trained with {arm['idea']} (benchmarks/ideas.py) in place of the course's.")
+        notes.append(f"Trained with: {arm['idea']} (benchmarks/ideas.py).")
     ours, theirs = (
         f"loss {each['test_loss']:.4f}, mean accuracy {each['test_mean_accuracy']:.4f}, micro-F1 "
         f"{each['test_micro_f1']:.4f}"
