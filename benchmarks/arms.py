@@ -54,9 +54,7 @@ ARMS = {
     "course_ema": Arm(AVERAGED, "average of the weights", over="course_adamw_one_cycle"),
     "course_mirror": Arm(AVERAGED.but(mirror=True), "answers averaged with the mirror image's", over="course_ema"),
     "compact_network": Arm(COMPACT, "the compact network", over="course_mirror"),
-    "compact_course_recipe": Arm(
-        COURSE.but(arch="compact"), "back to the course's recipe, no average, no mirror", over="compact_network"
-    ),
+    "compact_course_recipe": Arm(COURSE.but(arch="compact"), "back to the course's recipe", over="compact_network"),
     "compact_decay": Arm(DECAYED, "six times the weight decay", over="compact_network"),
     "compact_unaveraged": Arm(DECAYED.but(ema=0.0), "without the average of the weights", over="compact_decay"),
     "compact_mild": Arm(
@@ -78,7 +76,7 @@ ARMS = {
     ),
     "compact": Arm(
         DECAYED,
-        "teachers who learnt all 40 attributes, and their answers to all of them",
+        "answers for all 40 attributes as labels, mild augmentation",
         over="compact_taught",
         teachers="compact_attributes",
         ideas=("all attributes", "mild augmentation"),
