@@ -1,5 +1,7 @@
 """Plots of trainings: learning curves, range tests, and what each step brought."""
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -85,18 +87,23 @@ def plot_sweeps(sweeps: dict[int, pd.DataFrame], band: pd.DataFrame, marks: dict
 
 
 def plot_steps(steps: pd.DataFrame) -> Figure:
-    """What each step brought (`published.measured_steps`): accuracy in points, and loss, with their intervals."""
+    """What each step brought (`published.measured_steps`): accuracy in points, and loss, with their intervals.
+
+    Blue where the interval speaks for the step, red where against it, grey where it holds 0.
+    """
     steps = steps.dropna(subset="gain").iloc[::-1]
-    colours = {"pays": SPLIT_COLOURS["train"], "costs": ACCENT, "mixed": INK, "not beyond chance": SOFT}
-    sides = (("gain", 100, "gain in accuracy (points)"), ("change", 1, "change of the loss (lower is better)"))
+    sides = (("gain", 100, "gain in accuracy (points)"), ("change", -1, "fall of the loss (nats)"))
     figure, axes = plt.subplots(1, 2, figsize=(9, 0.8 + 0.42 * len(steps)), sharey=True)
     for axis, (name, scale, title) in zip(axes, sides, strict=True):
         axis.axvline(0, color=SOFT, lw=1)
         for position, (_, row) in enumerate(steps.iterrows()):
-            colour = colours[row["verdict"]]
-            axis.plot([scale * row[f"{name}_low"], scale * row[f"{name}_high"]], [position] * 2, color=colour, lw=3)
-            axis.plot(scale * row[name], position, "o", color=INK, ms=4)
+            low, high = sorted(scale * row[f"{name}_{end}"] for end in ("low", "high"))
+            colour = SPLIT_COLOURS["train"] if low > 0 else ACCENT if high < 0 else SOFT
+            axis.plot([low, high], [position] * 2, color=colour, lw=3, solid_capstyle="butt")
+            axis.plot(scale * row[name], position, "|", color=colour, ms=11, mew=2.5)
         axis.set(xlabel=title, ylim=(-0.6, len(steps) - 0.4))
-    names = [f"{row.adds} ({row.compared} seed{'s' * (row.compared > 1)})" for row in steps.itertuples()]
-    axes[0].set_yticks(range(len(steps)), names)
+    names = [
+        f"{row.adds} ({row.compared}\N{NO-BREAK SPACE}seed{'s' * (row.compared > 1)})" for row in steps.itertuples()
+    ]
+    axes[0].set_yticks(range(len(steps)), [textwrap.fill(name, 40) for name in names])
     return figure
