@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from arms import ARMS, SEEDS, answers, train_together, trained_alike
+from arms import ARMS, FOLDER, SEEDS, answers, checkpoint, train_together, trained_alike
 
 from helpers import metrics
 from helpers.batches import Split, load_split
@@ -121,9 +121,15 @@ def open_test(arms: list[dict], test: Split):
 
 
 def compare(arm: dict, arms: dict[str, dict], valid: Split):
-    """Write into `arm` what it gained on valid over the arm that it is one step from, over the seeds of both."""
+    """Write into `arm` what it gained on valid over the arm that it is one step from, over the seeds of both.
+
+    The checkpoints are not in git: where one of them is not here, the difference that was measured stands.
+    """
     over = arms.get(ARMS[arm["arm"]].over)
-    if over and set(over["seeds"]) & set(arm["seeds"]):
+    seeds = set(over["seeds"]) & set(arm["seeds"]) if over else ()
+    if any(not checkpoint(f"{one['arm']}-{seed}").exists() for seed in seeds for one in (arm, over)):
+        print(f"{arm['arm']}: not compared anew, as trainings of it or of {over['arm']} are not in {FOLDER}")
+    elif seeds:
         arm["gain"] = {"over": over["arm"]} | difference(arm, over, valid)
 
 

@@ -143,6 +143,15 @@ def test_a_step_is_compared_with_the_arm_before_it_on_the_seeds_of_both(trained,
     assert "gain" not in measure(drawn, tmp_path, "--arms", "taught", "--seeds", "3")["taught"]  # no seed in common
 
 
+def test_a_measured_step_stands_where_its_checkpoints_are_not_as_in_a_fresh_clone(trained, drawn, tmp_path, capsys):
+    before = measure(drawn, tmp_path, "--arms", "course,settled", "--seeds", "1")["settled"]["gain"]
+    for file in arms.FOLDER.iterdir():
+        file.unlink()
+    capsys.readouterr()
+    assert measure(drawn, tmp_path, "--arms", "course,settled", "--seeds", "1")["settled"]["gain"] == before
+    assert len(trained) == 2 and "settled: not compared anew" in capsys.readouterr().out
+
+
 def test_arms_that_look_on_share_a_training_and_are_each_what_they_would_be_alone(trained, drawn, tmp_path):
     together = measure(drawn, tmp_path, "--arms", "settled,mirrored", "--seeds", "1")
     assert [label for label, _ in trained] == ["settled+mirrored seed 1"]
