@@ -4,12 +4,24 @@ import contextlib
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
-from ideas import IDEAS, AllAttributes, answers_to_all, only_the_five, with_all_targets
+from ideas import (
+    IDEAS,
+    AllAttributes,
+    answers_to_all,
+    augment_affine,
+    augmented_views,
+    batches_of_views,
+    draw_affine,
+    only_the_five,
+    with_all_targets,
+)
 from torch import nn
 
+from helpers import training
 from helpers.batches import Split
 from helpers.celeba import Dataset
 from helpers.checkpoints import load_checkpoint, save_checkpoint
@@ -48,6 +60,9 @@ SETTLED = BEST.but(weight_decay=0.05, ema=0.0, mirror=False)
 AVERAGED = SETTLED.but(ema=BEST.ema)
 COMPACT = AVERAGED.but(mirror=True, arch="compact")
 DECAYED = BEST.but(arch="compact")
+FINE = DECAYED.but(arch="fine", weight_decay=0.05, dropout=0.2)
+TEACHER_SEEDS = (42, 43)  # of the teachers that answer views
+VIEWS = 12  # augmented copies of the training images that the teachers answer, 0.65 GB each for a third of CelebA
 ARMS = {
     "course": Arm(COURSE, "the course's network and recipe"),
     "course_adamw_one_cycle": Arm(SETTLED, "AdamW, one cycle, batches of 128", over="course"),
@@ -81,6 +96,35 @@ ARMS = {
         teachers="compact_attributes",
         ideas=("all attributes", "mild augmentation"),
     ),
+    # From here on trained on a third of CelebA
+    "compact_affine": Arm(
+        DECAYED,
+        "rotation ±15°, scale and shift ±8 %, bilinear, no hue",
+        over="compact_decay",
+        ideas=("affine augmentation",),
+    ),
+    "fine": Arm(FINE, "a stem at full resolution, dropout 0.2", over="compact_affine", ideas=("affine augmentation",)),
+    "fine_attributes": Arm(
+        FINE, "all 40 attributes learnt, five read out", over="fine", ideas=("all attributes", "affine augmentation")
+    ),
+    "fine_deep": Arm(
+        FINE.but(arch="fine_deep"),
+        "narrower stages, two blocks in two of them",
+        over="fine_attributes",
+        ideas=("all attributes", "affine augmentation"),
+    ),
+    "teacher": Arm(
+        FINE.but(arch="teacher", mirror=False, max_epochs=24),
+        "4.0 million parameters",
+        ideas=("all attributes", "affine augmentation"),
+    ),
+    "fine_taught": Arm(
+        FINE.but(arch="fine_deep", dropout=0.0, max_epochs=36),
+        "two teachers' answers to each augmented image, 36 epochs, no dropout",
+        over="fine_deep",
+        teachers="teacher",
+        ideas=("all attributes", "views"),
+    ),
 }
 
 
@@ -112,8 +156,12 @@ def train_together(
 
     if first.all_attributes:
         model.head, train = AllAttributes(model.head), with_all_targets(train, dataset)
-    taught = teach(train, first) if first.teachers else train
+    watches = "views" in first.ideas
+    taught = teach(train, first) if first.teachers and not watches else train
     with contextlib.ExitStack() as changes:
+        if watches:
+            views = views_of(first, train, precision)
+            changes.enter_context(patch.object(training, "training_batches", batches_of_views(views)))
         for idea in first.ideas:
             changes.enter_context(IDEAS[idea]())
         history = fit(model, taught, valid, config, on_epoch=look, label=f"{'+'.join(names)} seed {seed}")
@@ -128,7 +176,9 @@ def train_together(
         network.load_state_dict(only_the_five(trained.state_dict()))
         save_checkpoint(checkpoint(f"{name}-{seed}"), network, one, row["epoch"], row, dataset.source)
         if first.all_attributes:
-            np.save(all_answers(f"{name}-{seed}"), answers_to_all(trained, model.head, train))
+            torch.save(trained.state_dict(), all_weights(f"{name}-{seed}"))
+            if not watches:
+                np.save(all_answers(f"{name}-{seed}"), answers_to_all(trained, model.head, train))
         rows[name] = {"seed": seed, "epoch": row["epoch"]} | spent
     return rows
 
@@ -143,6 +193,29 @@ def teach(train: Split, arm: Arm) -> Split:
     logits = np.mean(given, axis=0)
     taught = torch.tensor(probabilities(logits), dtype=torch.float32, device=train.device)
     return dataclasses.replace(train, targets=taught)
+
+
+def views_of(arm: Arm, train: Split, precision: str) -> list[Split]:
+    """Return `VIEWS` augmented copies of the split with the answers of the arm's teachers; made once and kept."""
+    if arm.teachers not in _views:
+        teachers = [full_network(arm.teachers, seed, train.device) for seed in TEACHER_SEEDS]
+        _views[arm.teachers] = augmented_views(train, teachers, VIEWS, precision, augment_affine, draw_affine)
+    return _views[arm.teachers]
+
+
+_views: dict[str, list[Split]] = {}
+
+
+def full_network(name: str, seed: int, device: torch.device) -> nn.Module:
+    """Return a trained network of an arm that answers for all attributes, in eval mode."""
+    path = all_weights(f"{name}-{seed}")
+    if not path.exists():
+        raise SystemExit(f"The teacher {path} is missing. Run accuracy.py --arms {name} first.")
+    model = build_for(ARMS[name].config.but(mirror=False), device)
+    model.head = AllAttributes(model.head).to(device)
+    model.head.asked_all = True
+    model.load_state_dict(torch.load(path, map_location=device, weights_only=True))
+    return model.eval()
 
 
 def answers(trained: str, split: Split) -> np.ndarray:
@@ -161,3 +234,8 @@ def checkpoint(trained: str) -> Path:
 def all_answers(trained: str) -> Path:
     """Return where the logits of a training for all attributes, on its training images, lie."""
     return FOLDER / f"{trained}-all.npy"
+
+
+def all_weights(trained: str) -> Path:
+    """Return where the weights of a training that answers for all attributes lie."""
+    return FOLDER / f"{trained}-all.pt"

@@ -1,15 +1,17 @@
 """How fast on a GPU: `python benchmarks/gpu.py [--json FILE] [--protocol] [--profile]`. Needs no Jupyter.
 
 Random pixels of CelebA's full size: the speed does not depend on what they show. `--protocol` adds the course's
-whole protocol (24 cells x 3 epochs, 20 final epochs, every evaluation), cells in turn and side by side.
+whole protocol (24 trials x 3 epochs, 20 final epochs, every evaluation).
 `--device cpu --images 512` tries the script without a GPU.
 """
 
 import argparse
 import json
+import statistics
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -23,12 +25,22 @@ from helpers.config import Config
 from helpers.devices import choose_device, describe
 from helpers.grid import grid_cells, run_grid
 from helpers.models import build_model
-from helpers.steps import build_optimizer, build_step, train_step
+from helpers.steps import RecordedStep, build_optimizer, train_step
 from helpers.training import fit, predict_logits
 
 TRAIN, VALID, TEST = 162_770, 19_867, 19_962  # CelebA's official sizes
 BATCHES = (64, 256, 512, 1024)
 PRECISIONS = ("bf16", "tf32", "fp32")
+ARCHES = ("course", "compact")
+COMPILED_BATCHES = (64, 512)  # compiling takes half a minute each
+STEPS = (
+    "plain",  # what one writes first: fp32 (TF32 in convolutions), NCHW, Adam's default kernels
+    "eager bf16",
+    "eager bf16, channels last",
+    "compiled bf16",
+    "recorded bf16, channels last",  # a CUDA graph
+    "recorded bf16, channels last, kernels chosen by trial",  # cudnn.benchmark
+)
 # Dense peak and memory bandwidth of the SXM modules, from NVIDIA's data sheets: FLOP/s in bf16, bytes/s.
 PEAKS = {"H200": (989e12, 4.8e12), "H100": (989e12, 3.35e12), "A100": (312e12, 2.0e12)}
 
@@ -75,18 +87,22 @@ def peak_memory(device: torch.device) -> float:
 def training_rows(train: Split, few: Split, device: torch.device) -> list[dict]:
     """Time whole epochs of `fit`, input and augmentation included; the first of two records the step."""
     rows = []
-    for precision in PRECISIONS:
-        for batch_size in BATCHES if device.type == "cuda" else BATCHES[:1]:
-            config = Config(device=device.type, precision=set_precision(precision), batch_size=batch_size, max_epochs=2)
-            history = fit(build_model(0, device), train, few, config)
-            speed = history["images_per_second"].iloc[-1]
-            rows.append({"name": f"train {precision} batch {batch_size}", "value": speed, "unit": "images/s"})
-            rows[-1]["peak_gb"] = peak_memory(device)
+    runs = [("course", "bf16", size) for size in BATCHES] + [("compact", "bf16", size) for size in (128, 512, 1024)]
+    runs += [("course", precision, size) for precision in PRECISIONS[1:] for size in (64, 512)]
+    for arch, precision, batch_size in runs if device.type == "cuda" else runs[:1]:
+        config = Config(
+            device=device.type, arch=arch, precision=set_precision(precision), batch_size=batch_size, max_epochs=2
+        )
+        history = fit(build_model(0, device, arch=arch), train, few, config)
+        name = f"train {arch} {precision} batch {batch_size}"
+        rows.append({"name": name, "value": history["images_per_second"].iloc[-1], "unit": "images/s"})
+        rows[-1]["peak_gb"] = peak_memory(device)
+        print(rows[-1], flush=True)
     return rows
 
 
 def part_rows(train: Split, test: Split, device: torch.device) -> list[dict]:
-    """Time the parts: input alone, the step alone (eager, recorded, compiled), evaluation."""
+    """Time input alone and evaluation alone."""
     precision = set_precision("bf16")
     generator = torch.Generator().manual_seed(0)
 
@@ -96,31 +112,51 @@ def part_rows(train: Split, test: Split, device: torch.device) -> list[dict]:
 
     read()
     rows = [{"name": "input alone", "value": len(train) / seconds(read, device), "unit": "images/s"}]
-    on_gpu = device.type == "cuda"
-    count = 50 if on_gpu else 1
-    for batch_size in (64, 512) if on_gpu else (64,):
-        images, targets = next(training_batches(train, batch_size, generator))
-        for kind in ("eager", "recorded", "compiled") if on_gpu else ("eager",):
-            model = build_model(0, device)
-            optimizer = build_optimizer(model, Config())
-            if kind == "recorded":
-                step = build_step(model, optimizer, Config(precision=precision))
-            else:
-                forward = torch.compile(model) if kind == "compiled" else model
-                step = lambda i, t, f=forward, o=optimizer: train_step(f, o, i, t, Config(precision=precision))  # noqa: E731
-            try:
-                for _ in range(6):
-                    step(images, targets)
-                took = seconds(lambda s=step, i=images, t=targets: [s(i, t) for _ in range(count)], device)
-            except Exception as error:
-                print(f"{kind}: {type(error).__name__}, left out: {str(error).splitlines()[0]}", file=sys.stderr)
-                continue
-            value = count * batch_size / took
-            rows.append({"name": f"step {kind}, batch {batch_size}", "value": value, "unit": "images/s"})
-    model = build_model(0, device)
-    predict_logits(model, test, precision)
-    took = seconds(lambda: predict_logits(model, test, precision), device)
-    return [*rows, {"name": "evaluation", "value": len(test) / took, "unit": "images/s"}]
+    for arch in ARCHES:
+        model = build_model(0, device, arch=arch)
+        predict_logits(model, test, precision)
+        took = seconds(lambda m=model: predict_logits(m, test, precision), device)
+        rows.append({"name": f"evaluation, {arch}", "value": len(test) / took, "unit": "images/s"})
+    return rows
+
+
+def step_rows(train: Split, device: torch.device, compiled: bool) -> list[dict]:
+    """Time training steps on a batch that is ready: plain PyTorch's, and each change that ours makes to it."""
+    rows, generator = [], torch.Generator().manual_seed(0)
+    for arch in ARCHES:
+        for batch_size in BATCHES if device.type == "cuda" else BATCHES[:1]:
+            batch = next(training_batches(train, batch_size, generator))
+            for kind in STEPS if device.type == "cuda" else STEPS[:2]:
+                if kind == "compiled bf16" and not (compiled and batch_size in COMPILED_BATCHES):
+                    continue
+                try:
+                    value = batch_size / step_seconds(kind, arch, batch, device)
+                except Exception as error:
+                    first = str(error).splitlines()[0] if str(error) else ""
+                    print(f"{kind}, {arch}: {type(error).__name__}, left out: {first}", file=sys.stderr)
+                    continue
+                rows.append({"name": f"step {kind}, {arch}, batch {batch_size}", "value": value, "unit": "images/s"})
+                print(rows[-1], flush=True)
+    return rows
+
+
+def step_seconds(kind: str, arch: str, batch: tuple, device: torch.device) -> float:
+    """Return the seconds per step of one of `STEPS`, the median of five runs of 20 steps after a warm-up."""
+    config = Config(precision=set_precision("tf32" if kind == "plain" else "bf16"))
+    torch.backends.cudnn.benchmark = "chosen" in kind
+    model, (images, targets) = build_model(0, device, arch=arch), batch
+    if kind in ("plain", "eager bf16"):
+        model, images = model.to(memory_format=torch.contiguous_format), images.contiguous()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.001) if kind == "plain" else build_optimizer(model, config)
+    step = partial(train_step, torch.compile(model) if "compiled" in kind else model, optimizer, config=config)
+    if "recorded" in kind:
+        step = RecordedStep(step, optimizer)
+    for _ in range(8):
+        step(images, targets)
+    count = 20 if device.type == "cuda" else 1
+    took = [seconds(lambda: [step(images, targets) for _ in range(count)], device) / count for _ in range(5)]
+    torch.backends.cudnn.benchmark = False
+    return statistics.median(took)
 
 
 class BytesMoved(TorchDispatchMode):
@@ -160,22 +196,21 @@ def floors(device: torch.device, images: int) -> list[dict]:
     return rows
 
 
-def protocol_rows(train: Split, valid: Split, test: Split, device: torch.device, at_once: int) -> list[dict]:
-    """Time the course's whole protocol at its batch of 64, the cells in turn or `at_once` side by side."""
+def protocol_rows(train: Split, valid: Split, test: Split, device: torch.device) -> list[dict]:
+    """Time the course's whole protocol at its batch of 64, one trial after the other."""
     config = Config(device=device.type, lr=0.005, max_epochs=3, precision=set_precision("bf16"))
     cells = grid_cells(config, [0.001, 0.005], [1e-5, 1e-4], [192, 256], [0.0, 0.2, 0.4])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "grid.jsonl"
-        grid = seconds(lambda: run_grid(cells, train, valid, path, "pixels", at_once=at_once), device)
+        grid = seconds(lambda: run_grid(cells, train, valid, path, "pixels", at_once=1), device)
     model = build_model(0, device)
     final = seconds(lambda: fit(model, train, valid, config.but(max_epochs=20)), device)
     last = seconds(lambda: [predict_logits(model, split) for split in (valid, test)], device)
-    how = "in turn" if at_once == 1 else f"{at_once} at once"
     return [
-        {"name": f"grid, cells {how}", "value": grid, "unit": "s"},
-        {"name": "final training", "value": final, "unit": "s"},
-        {"name": f"whole protocol, cells {how}", "value": grid + final + last, "unit": "s"},
-        {"name": f"peak memory of this process, cells {how}", "value": peak_memory(device), "unit": "GB"},
+        {"name": "grid, 24 trials of 3 epochs", "value": grid, "unit": "s"},
+        {"name": "final training, 20 epochs", "value": final, "unit": "s"},
+        {"name": "whole protocol", "value": grid + final + last, "unit": "s"},
+        {"name": "peak memory", "value": peak_memory(device), "unit": "GB"},
     ]
 
 
@@ -200,7 +235,7 @@ def main():
     parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
     parser.add_argument("--images", type=int, default=TRAIN, help="training images (CelebA's number)")
     parser.add_argument("--protocol", action="store_true", help="the course's whole protocol too: minutes")
-    parser.add_argument("--at-once", type=int, default=4, help="cells side by side in the protocol's second run")
+    parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out, which takes minutes")
     parser.add_argument("--profile", action="store_true", help="print where a step's time goes")
     options = parser.parse_args()
     device = choose_device(options.device)
@@ -211,8 +246,8 @@ def main():
     rows = floors(device, len(train)) + part_rows(train, test, device)
     rows += training_rows(train, valid.subset(range(2)), device)
     if options.protocol:
-        for at_once in (1, options.at_once):
-            rows += protocol_rows(train, valid, test, device, at_once)
+        rows += protocol_rows(train, valid, test, device)
+    rows += step_rows(train, device, not options.no_compile)
     machine = f"{describe(device)}, torch {torch.__version__}"
     print(f"{machine}; random pixels, {len(train):,} training images")
     for row in rows:

@@ -2,16 +2,22 @@
 
 import contextlib
 import dataclasses
+import itertools
+import math
+from collections.abc import Callable, Iterable
 from unittest.mock import patch
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
-from helpers import augmentation, training
-from helpers.batches import Split
+from helpers import augmentation, batches, training
+from helpers.augmentation import adjust_brightness_, adjust_contrast_, adjust_saturation_
+from helpers.batches import Split, normalise
 from helpers.celeba import Dataset
 from helpers.config import ATTRIBUTES
+from helpers.devices import autocast
 from helpers.official import CELEBA_ATTRIBUTES
 
 OTHERS = [name for name in CELEBA_ATTRIBUTES if name not in ATTRIBUTES]
@@ -29,7 +35,7 @@ class AllAttributes(nn.Module):
 
     def __init__(self, five: nn.Linear):
         super().__init__()
-        self.five, self.others = five, nn.Linear(five.in_features, len(OTHERS))
+        self.five, self.others = five, nn.Linear(five.in_features, len(OTHERS), device=five.weight.device)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         five = self.five(features)
@@ -59,6 +65,88 @@ def only_the_five(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name.replace("head.five.", "head."): tensor for name, tensor in kept.items()}
 
 
+@dataclasses.dataclass(frozen=True)
+class AffineDraws:
+    """What is drawn for `augment_affine`: a value per image, in the units of its comment."""
+
+    flip: torch.Tensor  # (B,) bool
+    degrees: torch.Tensor
+    scale: torch.Tensor  # factors
+    right: torch.Tensor  # shifts, as shares of the side
+    down: torch.Tensor
+    brightness: torch.Tensor  # factors
+    contrast: torch.Tensor
+    saturation: torch.Tensor
+    order: list[int]  # in which the last three are applied
+
+
+def draw_affine(count: int, generator: torch.Generator, device: torch.device | str = "cpu") -> AffineDraws:
+    """Draw flip p 0.5, rotation ±15°, scale and shift ±8 %, brightness, contrast and saturation ±0.2."""
+    uniform = torch.rand(8, count, generator=generator)
+    centre = torch.tensor([0, 0, 1, 0, 0, 1, 1, 1]).view(8, 1)
+    spread = torch.tensor([1, 15, 0.08, 0.08, 0.08, 0.2, 0.2, 0.2]).view(8, 1)
+    drawn = centre + spread * (2 * uniform - 1)
+    if torch.device(device).type == "cuda":
+        drawn = drawn.pin_memory()
+    flip, *values = drawn.to(device, non_blocking=True)
+    return AffineDraws(flip < 0, *values, order=torch.randperm(3, generator=generator).tolist())
+
+
+def augment_affine(images: torch.Tensor, draws: AffineDraws) -> torch.Tensor:
+    """Flip, rotate, scale and shift in one bilinear sampling, reflected at the border; then jitter without hue."""
+    radians = draws.degrees * (math.pi / 180)
+    cos, sin = radians.cos() / draws.scale, radians.sin() / draws.scale
+    mirror = torch.where(draws.flip, -1.0, 1.0)
+    # grid_sample's coordinates go from -1 to 1: a shift of a share of the side is twice that share.
+    rows = [mirror * cos, -mirror * sin, 2 * draws.right, sin, cos, 2 * draws.down]
+    inverse = torch.stack(rows, 1).view(-1, 2, 3)
+    grid = functional.affine_grid(inverse, images.shape, align_corners=False)
+    images = functional.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    jitters = (
+        (adjust_brightness_, draws.brightness),
+        (adjust_contrast_, draws.contrast),
+        (adjust_saturation_, draws.saturation),
+    )
+    for index in draws.order:
+        adjust, values = jitters[index]
+        adjust(images, values)
+    return images
+
+
+@torch.no_grad()
+def augmented_views(
+    train: Split, teachers: Iterable[nn.Module], count: int, precision: str, augment, draw
+) -> list[Split]:
+    """Return `count` augmented copies of a split (uint8), their targets the mean probabilities of the teachers.
+
+    A student that sees what its teachers saw, in many epochs, learns their function and not only their answers to
+    the images as they are (Beyer et al., "Knowledge distillation: A good teacher is patient and consistent", 2022).
+    """
+    teachers, generator, views = list(teachers), torch.Generator().manual_seed(0), []
+    for _ in range(count):
+        images, targets = torch.empty_like(train.images), []
+        for start in range(0, len(train), 512):
+            rows = slice(start, start + 512)
+            batch = train.images[rows].to(train.device).to(torch.float32).div_(255)
+            batch = augment(batch, draw(len(batch), generator, train.device)).mul_(255).round_().to(torch.uint8)
+            images[rows] = batch
+            with autocast(train.device, precision):
+                answers = [teacher(normalise(batch)).float().sigmoid() for teacher in teachers]
+            targets.append(torch.stack(answers).mean(0))
+        views.append(dataclasses.replace(train, images=images, targets=torch.cat(targets)))
+    return views
+
+
+def batches_of_views(views: list[Split]) -> Callable:
+    """Return a `training_batches` that reads one view per epoch, in turn."""
+    turn = itertools.cycle(views)
+
+    def batches_of_view(split: Split, batch_size: int, generator: torch.Generator, augmented: bool = True):
+        yield from training_batches(next(turn), batch_size, generator, augmented=False)
+
+    return batches_of_view
+
+
 def mixed_batches(split: Split, batch_size: int, generator: torch.Generator, augmented: bool = True):
     """Yield training batches blended with themselves in another order (Zhang et al., "mixup", 2018)."""
     beta = np.random.default_rng(int(torch.randint(2**31, (1,), generator=generator)))
@@ -72,5 +160,7 @@ IDEAS = {  # name: what it changes while a network is trained
     "": contextlib.nullcontext,
     "all attributes": contextlib.nullcontext,
     "mild augmentation": lambda: patch.multiple(augmentation, MAX_DEGREES=5.0, JITTER=0.1, HUE=0.02),
+    "views": contextlib.nullcontext,
+    "affine augmentation": lambda: patch.multiple(batches, augment=augment_affine, draw_augmentation=draw_affine),
     "mixup": lambda: patch.object(training, "training_batches", mixed_batches),
 }

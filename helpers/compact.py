@@ -1,13 +1,29 @@
 """The compact network: fewer parameters and operations than the course's, and a head that knows where things are."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import nn
 from torch.nn.functional import relu
 
 from helpers.config import ATTRIBUTES, IMAGE_SIZE
 
-STEM = 32  # channels of the first convolution, which halves the image's side
-STAGES = ((32, 1), (64, 2), (128, 2))  # of each residual block: its channels, and by what it divides the side
+
+@dataclass(frozen=True)
+class Plan:
+    """The sizes of a residual network: its stem, and each block's channels and stride."""
+
+    stem: int  # channels of the first convolution
+    stem_stride: int
+    blocks: tuple[tuple[int, int], ...]
+
+
+PLANS = {
+    "compact": Plan(32, 2, ((32, 1), (64, 2), (128, 2))),
+    "fine": Plan(24, 1, ((48, 2), (72, 2), (112, 2))),
+    "fine_deep": Plan(16, 1, ((32, 2), (32, 1), (64, 2), (64, 1), (96, 2))),
+    "teacher": Plan(32, 1, ((64, 2), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (256, 1))),
+}
 
 
 class Residual(nn.Module):
@@ -35,18 +51,19 @@ class Residual(nn.Module):
 
 
 class CompactCNN(nn.Module):
-    """Images (B, 3, 64, 64) -> logits (B, 5): a stem, three residual blocks, and one weight a place and channel.
+    """Images (B, 3, 64, 64) -> logits (B, 5): a stem, residual blocks, and one weight per place and channel.
 
     The faces are aligned: a mouth is always low, a hat always high. Where the course's network averages over all
     places, this one ends in a depthwise convolution as large as the 8x8 map, which keeps them apart.
     """
 
-    def __init__(self, dropout: float = 0.0):
+    def __init__(self, dropout: float = 0.0, plan: str = "compact"):
         super().__init__()
-        self.stem = nn.Conv2d(3, STEM, 3, stride=2, padding=1, bias=False)
-        self.stem_norm = nn.BatchNorm2d(STEM)
-        channels, blocks, side = STEM, [], IMAGE_SIZE // 2
-        for outputs, stride in STAGES:
+        sizes = PLANS[plan]
+        self.stem = nn.Conv2d(3, sizes.stem, 3, stride=sizes.stem_stride, padding=1, bias=False)
+        self.stem_norm = nn.BatchNorm2d(sizes.stem)
+        channels, blocks, side = sizes.stem, [], IMAGE_SIZE // sizes.stem_stride
+        for outputs, stride in sizes.blocks:
             blocks.append(Residual(channels, outputs, stride))
             channels, side = outputs, side // stride
         self.blocks = nn.Sequential(*blocks)

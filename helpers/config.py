@@ -72,7 +72,7 @@ RULES = {
     "batch_size": (int, _between(2, 65_536)),
     "lr": (float, _between(1e-8, 10)),
     "weight_decay": (float, _between(0, 1)),
-    "arch": (str, _one_of("course", "compact")),
+    "arch": (str, _one_of("course", "compact", "fine", "fine_deep", "teacher")),
     "mirror": (bool, _FREE),
     "channels_block3": (int, _between(1, 4096)),
     "dropout": (float, _between(0, 0.95)),

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from helpers.compact import CompactCNN
+from helpers.compact import PLANS, CompactCNN
 from helpers.config import ATTRIBUTES, IMAGE_SIZE, META, Config
 
 COURSE_PARAMETERS = 372_997  # of the course's network with channels_block3=256
@@ -78,7 +78,7 @@ def build_model(
 ) -> nn.Module:
     """Build a network on `device`, its initial weights drawn by `seed` (set before they are drawn)."""
     torch.manual_seed(seed)
-    model = CompactCNN(dropout) if arch == "compact" else CourseCNN(channels_block3, dropout)
+    model = CompactCNN(dropout, arch) if arch in PLANS else CourseCNN(channels_block3, dropout)
     return (Mirrored(model) if mirror else model).to(device, memory_format=torch.channels_last)
 
 
@@ -90,8 +90,8 @@ def build_for(config: Config, device: torch.device) -> nn.Module:
 def architecture(config: Config) -> dict:
     """Return what a checkpoint must say of the network, to be built again by `from_architecture`."""
     common = {"dropout": config.dropout} | ({"mirror": True} if config.mirror else {})
-    if config.arch == "compact":
-        return {"type": "CompactCNN"} | common
+    if config.arch in PLANS:
+        return {"type": "CompactCNN", "plan": config.arch} | common
     return {"type": "CourseCNN", "channels_block3": config.channels_block3} | common
 
 
