@@ -10,13 +10,13 @@ import torch
 from ideas import IDEAS, AllAttributes, answers_to_all, only_the_five, with_all_targets
 from torch import nn
 
-from helpers.batches import Split
-from helpers.celeba import Dataset
-from helpers.checkpoints import load_checkpoint, save_checkpoint
 from helpers.config import CHECKPOINTS, RECIPE, Config
-from helpers.metrics import probabilities
-from helpers.models import Mirrored, build_for
-from helpers.training import KeepBest, evaluate, fit, predict_logits
+from helpers.data.batches import Split
+from helpers.data.celeba import Dataset
+from helpers.evaluation.metrics import probabilities
+from helpers.models.checkpoints import load_checkpoint, save_checkpoint
+from helpers.models.networks import Mirrored, build_for
+from helpers.training.loop import KeepBest, evaluate, fit, predict_logits
 
 FOLDER = CHECKPOINTS / "accuracy"
 SEEDS = (42, 43, 44)  # teachers are of all of them, and so are the arms for which test is opened

@@ -41,6 +41,8 @@ RECIPE = {
     "mirror": True,
 }
 
+FACTORS = ("lr", "weight_decay", "channels_block3", "dropout")  # what the grid varies
+
 META = {"input_shape": (3, IMAGE_SIZE, IMAGE_SIZE), "num_classes": len(ATTRIBUTES), "attributes": ATTRIBUTES}
 
 
@@ -151,7 +153,7 @@ class Config:
     batch_size: int = 64
     lr: float = 0.001
     weight_decay: float = 1e-5
-    arch: str = "course"  # the network; "compact": helpers/compact.py
+    arch: str = "course"  # the network; "compact": helpers/models/compact.py
     mirror: bool = False  # answer with the mean over an image and its mirror image
     channels_block3: int = 256  # of the course's network
     dropout: float = 0.0

@@ -9,23 +9,18 @@ import pytest
 
 from helpers.config import ROOT
 
-# A module imports only those above it in this list. (The drawn faces stand above celeba, which draws them on demand.)
+# A module imports only from its own room and from those above it in this list.
 ORDER = (
-    "errors", "config", "files", "checks", "devices", "progress", "official", "workers",
-    "drawing", "faces", "images", "decoding", "inspection", "annotations", "parquet", "layouts", "celeba", "labels",
-    "downloads", "datacheck", "fetch", "cache", "augmentation", "batches", "compact", "models", "metrics", "bootstrap",
-    "calibration", "comparison", "published", "steps", "timing", "training", "sanity", "gradcam", "checkpoints",
-    "lr_finder", "cells", "effects", "grid", "inference", "onnx_export", "runs", "model_card", "plots",
-    "training_plots", "grid_plots", "evaluation_plots", "notebooks", "display", "wording", "report_facts", "report",
-    "stills", "export", "pdf", "doctor", "planning", "pipeline", "__main__",
+    "errors", "config", "system", "data", "models", "evaluation", "training", "checks", "plots", "study", "notebook",
+    "report", "cli", "__main__",
 )  # fmt: skip
-MODULES = sorted(p for p in (ROOT / "helpers").rglob("*.py") if p.name != "__init__.py" or p.parent.name == "drawing")
+MODULES = sorted(set((ROOT / "helpers").rglob("*.py")) - {ROOT / "helpers" / "__init__.py"})
 JUPYTER = {"IPython", "papermill", "nbconvert", "nbformat", "nbclient", "ipywidgets"}
 TRAINING_NEEDS = {"torch", "torchvision", "numpy", "pandas", "PIL", "tqdm", "filelock", "helpers"}
 
 
 def top(path: Path) -> str:
-    """Return the module's name in ORDER: a package counts as one."""
+    """Return the module's room in ORDER."""
     return path.relative_to(ROOT / "helpers").parts[0].removesuffix(".py")
 
 
@@ -51,21 +46,20 @@ def imported_helpers(path: Path) -> set[str]:
     return names
 
 
-def test_every_module_has_its_place_in_the_order():
+def test_every_room_has_its_place_in_the_order():
     assert {top(path) for path in MODULES} == set(ORDER)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_imports_only_those_above_it_and_never_starred(path):
-    allowed = set(ORDER[: ORDER.index(top(path))]) | ({"drawing"} if top(path) == "drawing" else set())
-    assert imported_helpers(path) <= allowed
+    assert imported_helpers(path) <= set(ORDER[: ORDER.index(top(path)) + 1])
     assert not [module for module, name in imports(path) if name == "*"]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_only_the_last_modules_know_jupyter(path):
     roots = {module.split(".")[0] for module, _ in imports(path)}
-    assert not roots & JUPYTER or ORDER.index(top(path)) >= ORDER.index("display")
+    assert not roots & JUPYTER or ORDER.index(top(path)) >= ORDER.index("notebook")
 
 
 def test_training_needs_nothing_that_a_bare_gpu_node_lacks():
@@ -75,7 +69,7 @@ def test_training_needs_nothing_that_a_bare_gpu_node_lacks():
 
 
 def test_importing_the_helpers_makes_no_folder_and_draws_no_random_number(tmp_path):
-    names = [f"helpers.{name}" for name in ORDER if name != "__main__"]
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in MODULES if path.stem != "__main__"]
     code = (
         "import random, importlib, numpy, torch\n"
         "before = random.getstate(), numpy.random.get_state()[1].tolist(), torch.get_rng_state()\n"
