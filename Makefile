@@ -42,6 +42,7 @@ browser: setup
 lint: setup
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports --no-logo
 
 # Renew requirements.txt from pyproject.toml.
 lock: setup
