@@ -25,6 +25,22 @@ from helpers.system.files import write_text
 from helpers.training.loop import predict_logits
 from helpers.training.optim import batch_loss, build_optimizer, train_step
 
+__all__ = [
+    "Check",
+    "blanked",
+    "every_parameter_learns",
+    "gradient_stays_in_its_sample",
+    "images_tell_labels",
+    "inputs_normalised",
+    "no_better_than_constant",
+    "no_copies_across",
+    "predictions_move",
+    "same_logits",
+    "shuffled",
+    "targets_are_the_files",
+    "train_and_eval_mode_agree",
+]
+
 REACH = 0.9  # photographs hold near-black and near-white, so normalised pixels come this near to -1 and 1
 CHANCE_AUROC = 0.6  # the mean of five attributes; labels that belong to other images give 0.5
 

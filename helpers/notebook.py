@@ -8,6 +8,8 @@ from IPython.display import HTML, Markdown, display
 
 from helpers.config import NOTEBOOKS
 
+__all__ = ["say", "show_table"]
+
 ORDER = ("01_data", "02_baselines", "03_overfit", "04_lr_finder", "05_grid", "06_final", "07_test")
 RATES = ("lr", "weight_decay", "valley", "steep", "minimum", "slide")  # columns that span orders of magnitude
 

@@ -26,6 +26,8 @@ from helpers.models.networks import architecture
 from helpers.system.devices import choose_device, describe
 from helpers.system.files import append_json, file_md5, read_jsons, write_text
 
+__all__ = ["Run"]
+
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW"}  # as the course and torch name them
 SCORECARD = "checks.json"  # in results/
 TEST_LOG = "test_opened.jsonl"  # in the run's folder, and only ever added to

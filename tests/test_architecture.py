@@ -1,20 +1,29 @@
-"""The house: imports go one way, nothing happens on import, and training needs few packages."""
+"""The house: imports go one way, nothing happens on import, training needs few packages, public names are few."""
 
 import ast
+import importlib
+import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 from importlinter.cli import lint_imports
 
 from helpers.config import ROOT
+
+sys.path.insert(0, str(ROOT / "docs"))
+
+import make_api
 
 LINTER = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
 ROOMS = LINTER["contracts"][0]["layers"][::-1]  # each imports only from itself and from those before it
 MODULES = sorted(set((ROOT / "helpers").rglob("*.py")) - {ROOT / "helpers" / "__init__.py"})
 TRAINING_NEEDS = {"torch", "numpy", "pandas", "PIL", "tqdm", "lazy_loader", "helpers"}
 TRAINING_NEEDS |= {"filelock"}  # torch itself requires it
+MOST_NAMES = 110  # as many as a reader can look up
+HEAVY = {"torch", "pandas", "matplotlib", "IPython", "nbconvert"}
 
 
 def room(path: Path) -> str:
@@ -65,3 +74,30 @@ def test_importing_the_helpers_makes_no_folder_and_draws_no_random_number(tmp_pa
     environment = {"CELEBA_STUDY_HOME": str(home), "PATH": "", "HOME": str(tmp_path / "user")}
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env=environment)
     assert not home.exists()
+
+
+# The public names
+
+
+def test_public_names_are_few_and_each_has_a_docstring():
+    names = make_api.public_names()
+    assert sum(map(len, names.values())) <= MOST_NAMES
+    assert not [f"{where}.{name}" for where, found in names.items() for name, text in found.items() if not text]
+
+
+def test_the_list_of_public_names_is_up_to_date():
+    written = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    assert written == make_api.api(), "run python docs/make_api.py"
+
+
+@pytest.mark.parametrize("name", [name for name in ROOMS if (ROOT / "helpers" / name).is_dir()])
+def test_a_room_says_in_two_sentences_what_it_is_for_and_what_it_may_import(name):
+    text = importlib.import_module(f"helpers.{name}").__doc__
+    assert len(re.findall(r"\.(?=\s)", text)) == 2 and "It may import" in text
+
+
+def test_importing_the_rooms_loads_nothing_heavy():
+    rooms = [name for name in ROOMS if (ROOT / "helpers" / name).is_dir()]
+    code = f"import sys; from helpers import {', '.join(rooms)}; print(sorted({HEAVY} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"

@@ -90,7 +90,7 @@ def _people(dataset: Dataset) -> dict | None:
         return None
     placed = dataset.annotations.dropna(subset="split")
     splits = placed.groupby("identity")["split"].nunique()
-    consistency = labels.check(placed)
+    consistency = labels.label_consistency(placed)
     return {
         "by_split": {split: int(placed["identity"][placed["split"] == split].nunique()) for split in SPLITS},
         "in_two_splits": int((splits > 1).sum()),

@@ -7,7 +7,7 @@ import pandas as pd
 from helpers.config import ATTRIBUTES, SPLITS
 
 
-def check(annotations: pd.DataFrame) -> pd.DataFrame:
+def label_consistency(annotations: pd.DataFrame) -> pd.DataFrame:
     """Return how far the images of one person agree, one row an attribute.
 
     `people` have two images or more; `divided` of them have some with and some without the attribute;

@@ -16,7 +16,9 @@ CELEBA_ATTRIBUTES = (
     "Wearing_Lipstick", "Wearing_Necklace", "Wearing_Necktie", "Young",
 )  # fmt: skip
 
-OFFICIAL_SIZES = {"train": 162_770, "valid": 19_867, "test": 19_962}  # list_eval_partition.txt
+OFFICIAL_SIZES = {"train": 162_770, "valid": 19_867, "test": 19_962}
+"""The number of images in each split of the official CelebA (list_eval_partition.txt)."""
+
 # Positives by split, counted in list_attr_celeba.txt
 OFFICIAL_POSITIVES = {
     "Smiling": {"train": 78080, "valid": 9602, "test": 9987},

@@ -11,6 +11,8 @@ from helpers.config import IMAGE_SIZE
 from helpers.data.batches import normalise
 from helpers.system.devices import rng_kept
 
+__all__ = ["alikeness", "examples", "grad_cam", "randomised"]
+
 
 def grad_cam(model: nn.Module, images: torch.Tensor, attributes: list[int]) -> np.ndarray:
     """Return for each image the map (B, 64, 64), in [0, 1], of what speaks for its attribute (an output's number).

@@ -8,8 +8,12 @@ import pandas as pd
 from helpers.config import ATTRIBUTES
 from helpers.evaluation.bootstrap import intervals, number_persons, sums_by_person
 
+__all__ = ["ENOUGH", "gaps", "mcnemar", "shortcuts", "slices"]
+
+ENOUGH = 30
+"""The number of images that a rate must be of for its gap to be named as the largest."""
+
 GROUPED_BY = ("Male", "Young")
-ENOUGH = 30  # images that a rate is of, at least, for its gap to be named as the largest
 FOLDS = 5
 RATES = ("accuracy", "tpr", "fpr")
 

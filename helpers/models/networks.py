@@ -10,7 +10,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from helpers.config import ATTRIBUTES, IMAGE_SIZE, META, Config
 from helpers.models.compact import CompactCNN
 
-COURSE_PARAMETERS = 372_997  # of the course's network with channels_block3=256
+COURSE_PARAMETERS = 372_997
+"""The number of parameters of the course's network with channels_block3=256."""
 
 
 def conv_block(in_channels: int, out_channels: int, pool: bool) -> nn.Sequential:

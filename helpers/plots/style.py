@@ -9,7 +9,12 @@ from matplotlib.figure import Figure
 from helpers.config import ATTRIBUTES
 
 SPLIT_COLOURS = {"train": "#3b6ea5", "valid": "#d98032", "test": "#5b9a68"}
-INK, SOFT, ACCENT = "#222831", "#8a94a6", "#b03a48"
+"""The colour of each split, the same in every figure."""
+
+SOFT = "#8a94a6"
+"""The grey of axes and reference lines."""
+
+INK, ACCENT = "#222831", "#b03a48"
 
 
 def use_style():

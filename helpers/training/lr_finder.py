@@ -15,6 +15,8 @@ from helpers.system.devices import keep_freed_memory, rng_kept
 from helpers.system.progress import bar
 from helpers.training.optim import build_optimizer, set_lr, train_step
 
+__all__ = ["RULES", "band", "lr_range_test", "suggest", "typical"]
+
 SMOOTHING = 0.98  # fastai's, of the exponential moving average
 DIVERGED = 4  # times the best smoothed loss, as in fastai
 
@@ -121,6 +123,7 @@ def stable_window(lrs: np.ndarray, losses: np.ndarray) -> tuple[float, float]:
 
 
 RULES = (valley, steep, minimum, slide)
+"""The four rules by which fastai reads a learning rate off a sweep."""
 
 
 def suggest(sweep: pd.DataFrame, steps: int = 0) -> Suggestions:

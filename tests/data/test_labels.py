@@ -20,7 +20,7 @@ def people(male: list[list[int]]) -> pd.DataFrame:
 
 
 def test_people_who_disagree_with_themselves_are_counted_and_their_minority():
-    table = labels.check(people([[1, 1, 1], [0, 0], [1, 0], [0, 0, 0, 1], [1, 0, 1, 1, 0], [1]]))
+    table = labels.label_consistency(people([[1, 1, 1], [0, 0], [1, 0], [0, 0, 0, 1], [1, 0, 1, 1, 0], [1]]))
     assert table.loc["Male"].to_dict() == {"people": 5, "divided": 3, "minority": 1 + 1 + 2}
     assert table.loc["Smiling"].to_dict() == {"people": 5, "divided": 0, "minority": 0}
     assert tuple(table.index) == ATTRIBUTES
@@ -29,7 +29,7 @@ def test_people_who_disagree_with_themselves_are_counted_and_their_minority():
 @given(st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=6), min_size=1, max_size=8))
 def test_the_minority_is_what_a_majority_vote_within_each_person_would_get_wrong(male):
     expected = sum(min(sum(images), len(images) - sum(images)) for images in male)
-    assert labels.check(people(male)).loc["Male", "minority"] == expected
+    assert labels.label_consistency(people(male)).loc["Male", "minority"] == expected
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(SPLITS)), max_size=12))

@@ -716,7 +716,7 @@ def test_sections_are_numbered_as_in_the_course(study, language):
 
 def test_the_notebook_shows_every_section_in_order():
     notebook = json.loads((NOTEBOOKS / "report.ipynb").read_text("utf-8"))
-    shown = [re.findall(r'show_section\(report, "(\w+)"\)', "".join(cell["source"])) for cell in notebook["cells"]]
+    shown = [re.findall(r'show_section\(document, "(\w+)"\)', "".join(cell["source"])) for cell in notebook["cells"]]
     assert [name for names in shown for name in names] == list(SECTIONS)
 
 
