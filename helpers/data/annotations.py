@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from helpers.config import ATTRIBUTES, SPLITS
+from helpers.data.official import CELEBA_ATTRIBUTES
 from helpers.errors import StudyError
 from helpers.system.files import refuse_html
-from helpers.data.official import CELEBA_ATTRIBUTES
 
 IMAGE_NAME = r"\.(?:jpe?g|png)$"
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from helpers.config import ATTRIBUTES, MEAN, STD
 from helpers.data.augmentation import augment, draw_augmentation
 from helpers.data.cache import load_images
 from helpers.data.celeba import Dataset
-from helpers.config import ATTRIBUTES, MEAN, STD
 from helpers.errors import StudyError
 
 # A GPU needs much work in each kernel: its batches are cut from chunks of so many images, augmented in parts.

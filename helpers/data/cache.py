@@ -9,8 +9,8 @@ import numpy as np
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from helpers.data.celeba import Dataset, fingerprint
 from helpers.config import IMAGE_SIZE
+from helpers.data.celeba import Dataset, fingerprint
 from helpers.data.decoding import VERSION, decode_into
 from helpers.errors import StudyError
 from helpers.system.workers import in_order, workers_for

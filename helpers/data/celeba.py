@@ -11,12 +11,12 @@ from pathlib import Path
 import pandas as pd
 
 from helpers.config import ATTRIBUTE_FILE, DATA, IMAGE_FOLDER, PARTITION_FILE, SPLITS
-from helpers.errors import StudyError
+from helpers.data.decoding import inspect, load_facts, save_facts
 from helpers.data.drawn.faces import MARKER, draw_dataset
 from helpers.data.images import Images
-from helpers.data.decoding import inspect, load_facts, save_facts
 from helpers.data.layouts import Layout, recognise
 from helpers.data.official import OFFICIAL_POSITIVES, OFFICIAL_SIZES, official_splits
+from helpers.errors import StudyError
 
 DRAWN = "drawn"
 

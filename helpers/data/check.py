@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from helpers.config import SPLITS
 from helpers.data import labels
 from helpers.data.celeba import Dataset, positives, split_sizes
-from helpers.config import SPLITS
-from helpers.system.files import file_md5, is_html
 from helpers.data.layouts import Layout
 from helpers.data.official import IMAGE_SHAPE, OFFICIAL_COPIES, OFFICIAL_FILES, OFFICIAL_SIZES
+from helpers.system.files import file_md5, is_html
 
 WHOLE = sum(OFFICIAL_SIZES.values())
 STATUS = {"note": 0, "remark": 1, "fault": 2}  # and the exit status of the worst

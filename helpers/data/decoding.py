@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from helpers.config import IMAGE_SIZE
-from helpers.errors import StudyError
 from helpers.data.images import Images
+from helpers.errors import StudyError
 from helpers.system.progress import bar
 from helpers.system.workers import in_order, workers_for
 

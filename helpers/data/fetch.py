@@ -11,12 +11,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 from filelock import FileLock, Timeout
 
-from helpers.data.celeba import open_dataset
 from helpers.config import DATA, IDENTITY_FILE
+from helpers.data.celeba import open_dataset
 from helpers.data.check import about_files, check_files, examine
 from helpers.data.downloads import client, download, in_short
-from helpers.errors import StudyError
 from helpers.data.official import OFFICIAL_FILES
+from helpers.errors import StudyError
 
 SMALL_FIRST = sorted(OFFICIAL_FILES, key=lambda name: OFFICIAL_FILES[name][1])  # they tell early of a quota
 KAGGLE, HUGGING_FACE = "jessicali9530/celeba-dataset", "flwrlabs/celeba"

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers.data.annotations import read_csvs, read_lists, read_texts
 from helpers.config import ATTRIBUTE_FILE, IDENTITY_FILE, IMAGE_FOLDER, PARTITION_FILE
-from helpers.errors import StudyError
+from helpers.data.annotations import read_csvs, read_lists, read_texts
 from helpers.data.drawn.faces import MARKER
 from helpers.data.images import ImageFolder, Images, ImageZip
 from helpers.data.parquet import has_attributes, read_parquet
+from helpers.errors import StudyError
 
 ATTRIBUTE_CSV, PARTITION_CSV = "list_attr_celeba.csv", "list_eval_partition.csv"
 LISTS = {"train": "train_attr_list.txt", "valid": "val_attr_list.txt", "test": "test_attr_list.txt"}

@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from helpers.data.annotations import from_columns
-from helpers.errors import StudyError
 from helpers.data.official import CELEBA_ATTRIBUTES
+from helpers.errors import StudyError
 
 IMAGE = "image"  # the column of the images, in every copy seen
 BATCH = 64  # images in memory at a time

@@ -15,11 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from helpers.data import cache
-
-from helpers.data import decoding
-from helpers.data.celeba import open_dataset
 from helpers.config import ROOT
+from helpers.data import cache, decoding
+from helpers.data.celeba import open_dataset
 from helpers.data.decoding import decode
 from helpers.errors import StudyError
 

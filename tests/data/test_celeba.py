@@ -5,8 +5,8 @@ import zipfile
 
 import pytest
 
-from helpers.data.celeba import find_layout, open_dataset
 from helpers.config import ATTRIBUTES, DATA
+from helpers.data.celeba import find_layout, open_dataset
 from helpers.errors import StudyError
 
 ATTR, PART, IDENT = "list_attr_celeba.txt", "list_eval_partition.txt", "identity_CelebA.txt"

@@ -8,10 +8,9 @@ import pytest
 from PIL import Image, ImageFile
 from typer.testing import CliRunner
 
-from helpers.data import check as datacheck
-
-from helpers.cli import doctor
 from helpers.__main__ import app
+from helpers.cli import doctor
+from helpers.data import check as datacheck
 from helpers.data.celeba import Dataset, find_layout, open_dataset, positives
 from helpers.data.check import check_files, examine
 from helpers.data.official import OFFICIAL_COPIES, OFFICIAL_FILES

@@ -13,13 +13,11 @@ import pytest
 from filelock import FileLock
 from server import Server
 
-from helpers.data import downloads
-
-from helpers.data import fetch
+from helpers.data import downloads, fetch
 from helpers.data.celeba import open_dataset
 from helpers.data.downloads import download
-from helpers.errors import StudyError
 from helpers.data.official import OFFICIAL_FILES
+from helpers.errors import StudyError
 
 FILE = "list_attr_celeba.txt"
 

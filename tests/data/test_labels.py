@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.config import ATTRIBUTES, SPLITS
 from helpers.data import labels
 from helpers.data.celeba import open_dataset
-from helpers.config import ATTRIBUTES, SPLITS
 
 
 def people(male: list[list[int]]) -> pd.DataFrame:

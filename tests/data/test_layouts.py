@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from helpers.config import ATTRIBUTES, ROOT, SPLITS
 from helpers.data import cache
 from helpers.data.celeba import find_layout, open_dataset
-from helpers.config import ATTRIBUTES, ROOT, SPLITS
-from helpers.errors import StudyError
 from helpers.data.images import ImageZip
 from helpers.data.official import OFFICIAL_SIZES, official_splits
+from helpers.errors import StudyError
 
 
 @pytest.fixture(params=copies.LAYOUTS, ids=lambda build: build.__name__)

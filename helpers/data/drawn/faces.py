@@ -18,8 +18,8 @@ from helpers.config import ATTRIBUTE_FILE, ATTRIBUTES, IDENTITY_FILE, IMAGE_FOLD
 from helpers.data.drawn.people import Person, Photo, draw_person
 from helpers.data.drawn.photos import draw_photo
 from helpers.data.drawn.portrait import draw_face
-from helpers.errors import StudyError
 from helpers.data.official import CELEBA_ATTRIBUTES
+from helpers.errors import StudyError
 from helpers.system.workers import cores, in_order
 
 VERSION = 2  # of the drawing: raised whenever the same seed gives other files

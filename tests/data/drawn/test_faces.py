@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers.data.drawn import faces
 from helpers.config import ATTRIBUTES
+from helpers.data.drawn import faces
 from helpers.data.drawn.people import draw_person
 from helpers.data.drawn.photos import draw_photo
 from helpers.data.drawn.portrait import draw_face, eye_positions
