@@ -32,7 +32,7 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 
 # The PDF is printed by a Chromium, Chrome or Edge. Root on Debian gets one; others get WeasyPrint's PDF.
 browser: setup
-	@$(PY) -c "import sys; from helpers.pdf import find_browser; sys.exit(find_browser() is None)" || \
+	@$(PY) -c "import sys; from helpers.report.pdf import find_browser; sys.exit(find_browser() is None)" || \
 	  if [ "$$(id -u)" = 0 ] && grep -qs '^ID=debian' /etc/os-release; then \
 	    echo "No Chromium, Chrome or Edge here: installing Debian's chromium, for the report's PDF."; \
 	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } || \
@@ -42,6 +42,7 @@ browser: setup
 lint: setup
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports --no-logo
 
 # Renew requirements.txt from pyproject.toml.
 lock: setup

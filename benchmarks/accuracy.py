@@ -17,14 +17,14 @@ import pandas as pd
 import torch
 from arms import ARMS, FOLDER, SEEDS, answers, checkpoint, train_together, trained_alike
 
-from helpers import metrics
-from helpers.batches import Split, load_split
-from helpers.bootstrap import intervals, sums_by_person
-from helpers.celeba import open_dataset
-from helpers.devices import choose_device, describe
-from helpers.files import write_text
-from helpers.models import build_for, count_parameters, forward_flop
-from helpers.runs import plain
+from helpers.data.batches import Split, load_split
+from helpers.data.celeba import open_dataset
+from helpers.evaluation import metrics
+from helpers.evaluation.bootstrap import intervals, sums_by_person
+from helpers.models.networks import build_for, count_parameters, forward_flop
+from helpers.study import plain
+from helpers.system.devices import choose_device, describe
+from helpers.system.files import write_text
 
 REPORTED = ("mean_accuracy", "micro_f1", "loss")
 

@@ -21,14 +21,14 @@ from ideas import (
 )
 from torch import nn
 
-from helpers import training
-from helpers.batches import Split
-from helpers.celeba import Dataset
-from helpers.checkpoints import load_checkpoint, save_checkpoint
 from helpers.config import CHECKPOINTS, RECIPE, Config
-from helpers.metrics import probabilities
-from helpers.models import Mirrored, build_for
-from helpers.training import KeepBest, evaluate, fit, predict_logits
+from helpers.data.batches import Split
+from helpers.data.celeba import Dataset
+from helpers.evaluation.metrics import probabilities
+from helpers.models.checkpoints import load_checkpoint, save_checkpoint
+from helpers.models.networks import Mirrored, build_for
+from helpers.training import loop
+from helpers.training.loop import KeepBest, evaluate, fit, predict_logits
 
 FOLDER = CHECKPOINTS / "accuracy"
 SEEDS = (42, 43, 44)  # teachers are of all of them, and so are the arms for which test is opened
@@ -161,7 +161,7 @@ def train_together(
     with contextlib.ExitStack() as changes:
         if watches:
             views = views_of(first, train, precision)
-            changes.enter_context(patch.object(training, "training_batches", batches_of_views(views)))
+            changes.enter_context(patch.object(loop, "training_batches", batches_of_views(views)))
         for idea in first.ideas:
             changes.enter_context(IDEAS[idea]())
         history = fit(model, taught, valid, config, on_epoch=look, label=f"{'+'.join(names)} seed {seed}")

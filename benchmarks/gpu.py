@@ -20,13 +20,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a GPU node may not have the study installed
 
-from helpers.batches import Split, training_batches
 from helpers.config import Config
-from helpers.devices import choose_device, describe
-from helpers.grid import grid_cells, run_grid
-from helpers.models import build_model
-from helpers.steps import RecordedStep, build_optimizer, train_step
-from helpers.training import fit, predict_logits
+from helpers.data.batches import Split, training_batches
+from helpers.models.networks import build_model
+from helpers.system.devices import choose_device, describe
+from helpers.training.grid import grid_cells, run_grid
+from helpers.training.loop import fit, predict_logits
+from helpers.training.optim import RecordedStep, build_optimizer, train_step
 
 TRAIN, VALID, TEST = 162_770, 19_867, 19_962  # CelebA's official sizes
 BATCHES = (64, 256, 512, 1024)

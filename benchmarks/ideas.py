@@ -12,13 +12,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from helpers import augmentation, batches, training
-from helpers.augmentation import adjust_brightness_, adjust_contrast_, adjust_saturation_
-from helpers.batches import Split, normalise
-from helpers.celeba import Dataset
 from helpers.config import ATTRIBUTES
-from helpers.devices import autocast
-from helpers.official import CELEBA_ATTRIBUTES
+from helpers.data import augmentation, batches
+from helpers.data.augmentation import adjust_brightness_, adjust_contrast_, adjust_saturation_
+from helpers.data.batches import Split, normalise
+from helpers.data.celeba import Dataset
+from helpers.data.official import CELEBA_ATTRIBUTES
+from helpers.system.devices import autocast
+from helpers.training import loop
 
 OTHERS = [name for name in CELEBA_ATTRIBUTES if name not in ATTRIBUTES]
 WEIGHT = len(OTHERS) // len(ATTRIBUTES)  # so often the five are counted, to weigh as much as the others
@@ -47,7 +48,7 @@ class AllAttributes(nn.Module):
 def answers_to_all(model: nn.Module, head: AllAttributes, split: Split) -> np.ndarray:
     """Return the logits (N, 5 `WEIGHT` + 35) of a model with this head on a split, in fp32."""
     head.asked_all = True
-    logits = training.predict_logits(model, split, "fp32")
+    logits = loop.predict_logits(model, split, "fp32")
     head.asked_all = False
     return logits
 
@@ -155,12 +156,12 @@ def mixed_batches(split: Split, batch_size: int, generator: torch.Generator, aug
         yield images.lerp(images[other], share), targets.lerp(targets[other], share)
 
 
-training_batches = training.training_batches
+training_batches = loop.training_batches
 IDEAS = {  # name: what it changes while a network is trained
     "": contextlib.nullcontext,
     "all attributes": contextlib.nullcontext,
     "mild augmentation": lambda: patch.multiple(augmentation, MAX_DEGREES=5.0, JITTER=0.1, HUE=0.02),
     "views": contextlib.nullcontext,
     "affine augmentation": lambda: patch.multiple(batches, augment=augment_affine, draw_augmentation=draw_affine),
-    "mixup": lambda: patch.object(training, "training_batches", mixed_batches),
+    "mixup": lambda: patch.object(loop, "training_batches", mixed_batches),
 }

@@ -17,12 +17,12 @@ import numpy as np
 import onnxruntime
 import torch
 
-from helpers.checkpoints import load_checkpoint, save_checkpoint
 from helpers.config import Config
-from helpers.devices import describe
-from helpers.files import write_text
-from helpers.models import build_for, count_parameters, forward_flop
-from helpers.onnx_export import export_onnx
+from helpers.models.checkpoints import load_checkpoint, save_checkpoint
+from helpers.models.networks import build_for, count_parameters, forward_flop
+from helpers.models.onnx import export_onnx
+from helpers.system.devices import describe
+from helpers.system.files import write_text
 
 NETWORKS = {
     "course": Config(),

@@ -28,10 +28,10 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from helpers import cache, decoding
-from helpers.celeba import Dataset, open_dataset
-from helpers.images import ImageZip
-from helpers.workers import cores
+from helpers.data import cache, decoding
+from helpers.data.celeba import Dataset, open_dataset
+from helpers.data.images import ImageZip
+from helpers.system.workers import cores
 
 BLOCK = 50  # images a decoder decodes before it is the next one's turn
 WHOLE = 202_599

@@ -11,15 +11,16 @@ from pathlib import Path
 import numpy as np
 from arms import ARMS, FOLDER, SEEDS, checkpoint
 
-from helpers import comparison, labels, metrics
-from helpers.bootstrap import every_interval
-from helpers.celeba import Dataset, open_dataset
-from helpers.checkpoints import load_checkpoint
 from helpers.config import ATTRIBUTES, SHIPPED
-from helpers.files import write_text
-from helpers.model_card import model_card
-from helpers.published import ACCURACY
-from helpers.runs import plain
+from helpers.data.celeba import Dataset, open_dataset
+from helpers.evaluation import groups, metrics
+from helpers.evaluation.bootstrap import every_interval
+from helpers.evaluation.label_errors import likely_errors
+from helpers.models.checkpoints import load_checkpoint
+from helpers.report.model_card import model_card
+from helpers.report.published import ACCURACY
+from helpers.study import plain
+from helpers.system.files import write_text
 
 
 def main(arguments: list[str] | None = None):
@@ -57,8 +58,8 @@ def on_test(logits: np.ndarray, dataset: Dataset, path: Path) -> dict:
         "whole_test": False,
         "persons": None if persons is None else len(np.unique(persons)),
         "intervals": every_interval(logits, truth, persons),
-        "gaps": comparison.gaps(metrics.predictions(logits), truth, persons),
-        "likely_errors": {"count": len(labels.likely_errors(metrics.probabilities(logits), truth))},
+        "gaps": groups.gaps(metrics.predictions(logits), truth, persons),
+        "likely_errors": {"count": len(likely_errors(metrics.probabilities(logits), truth))},
     }
     return plain(result)
 

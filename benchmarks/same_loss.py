@@ -14,13 +14,13 @@ from pathlib import Path
 import plain
 import torch
 
-from helpers import metrics
-from helpers.batches import Split, load_split
-from helpers.celeba import Dataset, open_dataset
 from helpers.config import Config
-from helpers.devices import describe, keep_freed_memory
-from helpers.models import build_model
-from helpers.training import fit
+from helpers.data.batches import Split, load_split
+from helpers.data.celeba import Dataset, open_dataset
+from helpers.evaluation import metrics
+from helpers.models.networks import build_model
+from helpers.system.devices import describe, keep_freed_memory
+from helpers.training.loop import fit
 
 CPU = torch.device("cpu")
 CONFIG = Config(device="cpu", lr=0.005, weight_decay=1e-5, batch_size=64, max_epochs=3)

@@ -17,16 +17,16 @@ from PIL import Image
 from torch import nn
 from torchvision.transforms.functional import pil_to_tensor
 
-from helpers.batches import Split, load_split, normalise, training_batches
-from helpers.bootstrap import bootstrap_ranking, bootstrap_scores
-from helpers.celeba import open_dataset
 from helpers.config import ROOT, Config
-from helpers.decoding import decode
-from helpers.devices import keep_freed_memory
-from helpers.grid import grid_cells, run_grid
-from helpers.models import build_model
-from helpers.steps import build_optimizer, train_step
-from helpers.training import fit, predict_logits
+from helpers.data.batches import Split, load_split, normalise, training_batches
+from helpers.data.celeba import open_dataset
+from helpers.data.decoding import decode
+from helpers.evaluation.bootstrap import bootstrap_ranking, bootstrap_scores
+from helpers.models.networks import build_model
+from helpers.system.devices import keep_freed_memory
+from helpers.training.grid import grid_cells, run_grid
+from helpers.training.loop import fit, predict_logits
+from helpers.training.optim import build_optimizer, train_step
 
 CPU = torch.device("cpu")
 EPOCH_IMAGES = 768  # in a training epoch that is measured: 12 batches

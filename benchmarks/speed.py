@@ -22,7 +22,7 @@ import peers
 import sides
 import torch
 
-from helpers.devices import describe
+from helpers.system.devices import describe
 
 
 @dataclass(frozen=True)

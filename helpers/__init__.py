@@ -1,1 +1,1 @@
-"""The small module the notebooks import: data, models, training, results and the report."""
+"""The package that the notebooks import: its rooms stand in the order in which the data travel (CONTRIBUTING.md)."""

@@ -32,7 +32,7 @@ Author = Annotated[str, typer.Option(help="On the report's title page.")]
 @app.command()
 def doctor(data_root: DataRoot = ""):
     """Say what will be used: python, torch, GPU, disk, memory, and whether a dataset is found."""
-    from helpers.doctor import report_lines
+    from helpers.cli.doctor import report_lines
 
     for name, value in report_lines(data_root):
         typer.echo(f"{name:16s} {value}")
@@ -55,9 +55,9 @@ def run(
 ):
     """Run the seven notebooks and the report; the last line is the verdict of the sanity checks."""
     from helpers.checks import read_scorecard, verdict
-    from helpers.pipeline import run_study
-    from helpers.planning import Study
-    from helpers.runs import SCORECARD
+    from helpers.cli.pipeline import run_study
+    from helpers.cli.planning import Study
+    from helpers.study import SCORECARD
 
     study = Study(profile, run_name, data_root, device, allow_missing, only, start, parameter or [])
     folder = run_study(study, language, author)
@@ -73,8 +73,8 @@ def report(
     author: Author = "",
 ):
     """Write runs/NAME/report.html and report.pdf from the run's results, without retraining."""
-    from helpers.pipeline import REPORT_FORMATS, make_report
-    from helpers.planning import known
+    from helpers.cli.pipeline import REPORT_FORMATS, make_report
+    from helpers.cli.planning import known
 
     wanted = tuple(known(name.strip(), REPORT_FORMATS, "report format") for name in formats.split(","))
     make_report(run_name, wanted, language, author)
@@ -88,10 +88,10 @@ def predict(
     device: Device = "auto",
 ):
     """Answer the five questions for images of any size and mode, as a CSV."""
-    from helpers.checkpoints import load_checkpoint
-    from helpers.devices import choose_device
-    from helpers.files import write_text
-    from helpers.inference import find_images, predict_images
+    from helpers.cli.predict import find_images, predict_images
+    from helpers.models.checkpoints import load_checkpoint
+    from helpers.system.devices import choose_device
+    from helpers.system.files import write_text
 
     loaded = load_checkpoint(checkpoint)
     if checkpoint == SHIPPED:
@@ -115,8 +115,8 @@ def export_onnx_file(
     onnx: Annotated[Path | None, typer.Option(help="The file to write; beside the checkpoint when not given.")] = None,
 ):
     """Write a checkpoint as ONNX: images (N, 3, 64, 64) in [-1, 1] -> logits (N, 5)."""
-    from helpers.checkpoints import load_checkpoint
-    from helpers.onnx_export import export_onnx
+    from helpers.models.checkpoints import load_checkpoint
+    from helpers.models.onnx import export_onnx
 
     path = onnx or checkpoint.with_suffix(".onnx")
     difference = export_onnx(load_checkpoint(checkpoint), path)
@@ -130,9 +130,9 @@ def draw(
     seed: Annotated[int, typer.Option(help="Another seed draws other people.")] = 0,
 ):
     """Draw the built-in faces, in CelebA's own file formats."""
-    from helpers.celeba import DRAWN
     from helpers.config import DATA
-    from helpers.faces import draw_dataset
+    from helpers.data.celeba import DRAWN
+    from helpers.data.drawn.faces import draw_dataset
 
     folder = root or DATA / DRAWN
     draw_dataset(folder, count, seed)
@@ -147,7 +147,7 @@ def check(
     ] = None,
 ):
     """Compare a copy with the official CelebA: 0 sound, 1 usable with remarks, 2 not usable."""
-    from helpers.doctor import check_data
+    from helpers.cli.doctor import check_data
 
     try:
         status = check_data(data_root, json)
@@ -165,7 +165,7 @@ def fetch(
     to: Annotated[Path | None, typer.Option(help="Where to put it; data/celeba when not given.")] = None,
 ):
     """Download CelebA, verify it and put it in place; a download that was cut off is continued."""
-    from helpers.fetch import fetch as fetch_celeba
+    from helpers.data.fetch import fetch as fetch_celeba
 
     typer.echo(f"CelebA is in {fetch_celeba(source, to)}")
 
@@ -176,7 +176,7 @@ def prepare(
     allow_missing: AllowMissing = False,
 ):
     """Build the 64x64 image cache."""
-    from helpers import cache, celeba
+    from helpers.data import cache, celeba
 
     dataset = celeba.open_dataset(data_root, allow_missing)
     typer.echo(f"{len(dataset.annotations):,} images: {cache.prepare(dataset)}")

@@ -1,10 +1,48 @@
-"""Sanity checks: what was expected, what was measured, and whether it holds."""
+"""Sanity checks: the scorecard that keeps what was expected and measured, and the probes of a network and its data.
 
+A probe returns a `Check`, to be added to a notebook's `Checks`. Most are from Karpathy, "A Recipe for Training Neural
+Networks" (2019).
+"""
+
+import copy
+import dataclasses
+import itertools
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from helpers.files import write_text
+import numpy as np
+import torch
+from torch import nn
+
+from helpers.config import ATTRIBUTES, Config
+from helpers.data.batches import Split, endless_batches, normalise
+from helpers.data.celeba import Dataset
+from helpers.data.official import OFFICIAL_COPIES, OFFICIAL_SIZES
+from helpers.evaluation import metrics
+from helpers.system.files import write_text
+from helpers.training.loop import predict_logits
+from helpers.training.optim import batch_loss, build_optimizer, train_step
+
+__all__ = [
+    "Check",
+    "blanked",
+    "every_parameter_learns",
+    "gradient_stays_in_its_sample",
+    "images_tell_labels",
+    "inputs_normalised",
+    "no_better_than_constant",
+    "no_copies_across",
+    "predictions_move",
+    "same_logits",
+    "shuffled",
+    "targets_are_the_files",
+    "train_and_eval_mode_agree",
+]
+
+REACH = 0.9  # photographs hold near-black and near-white, so normalised pixels come this near to -1 and 1
+CHANCE_AUROC = 0.6  # the mean of five attributes; labels that belong to other images give 0.5
 
 
 @dataclass(frozen=True)
@@ -67,3 +105,140 @@ def verdict(rows: list[dict]) -> tuple[str, bool]:
     remarks = len(failed) - len(faults)
     counted = f"Checks: {len(rows) - len(failed)} passed, {remarks} remarks, {len(faults)} faults"
     return (f"{counted}: {'; '.join(faults)}. The study is wrong there." if faults else f"{counted}."), not faults
+
+
+# The probes
+
+
+def inputs_normalised(images: torch.Tensor, what: str) -> Check:
+    """Check that images fill [-1, 1], as pixels in [0, 1] or [0, 255] do not; `what` they are, in words."""
+    low, high = images.min().item(), images.max().item()
+    passed = -1 <= low <= -REACH and REACH <= high <= 1
+    return Check(f"pixels of {what} fill their range", "-1 to 1", f"{low:.2f} to {high:.2f}", passed)
+
+
+def targets_are_the_files(split: Split, dataset: Dataset) -> Check:
+    """Check that each image of a split has the labels which the annotation file gives to its name."""
+    listed = dataset.annotations.loc[split.names, list(ATTRIBUTES)].to_numpy(np.float32)
+    wrong = int((listed != split.targets.cpu().numpy()).any(1).sum())
+    name = f"the {split.name} targets are the files' labels, image by image"
+    return Check(name, "0 differ", f"{wrong:,} differ", wrong == 0)
+
+
+def no_copies_across(copies: dict[str, int], dataset: Dataset) -> Check:
+    """Check that no image lies in two splits; the official CelebA's known copies are a remark, more are a fault.
+
+    `copies` are `labels.copies`'. Other splits of the same photographs may part any of the known copies. Of a subset,
+    as many are allowed as chance puts there: of n known pairs a share s of the images holds about n s², give or
+    take three times the root of that.
+    """
+    crossing = sum(number for pair, number in copies.items() if "/" in pair)
+    known = sum(number for pair, number in OFFICIAL_COPIES.items() if "/" in pair)
+    known = 0 if dataset.drawn else known if dataset.has_official_splits else OFFICIAL_COPIES["extra"]
+    expected = known * min(1, len(dataset.annotations) / sum(OFFICIAL_SIZES.values())) ** 2
+    allowed = min(known, math.ceil(expected + 3 * math.sqrt(expected)))
+    severity = "fault" if crossing > allowed else "remark"
+    return Check("no image in two splits", "0 copies", f"{crossing:,} copies", crossing == 0, severity)
+
+
+def gradient_stays_in_its_sample(model: nn.Module, images: torch.Tensor) -> Check:
+    """Check, in eval mode, that the logits of one image of a batch depend on the pixels of no other."""
+    model.eval()
+    inputs = images.detach().clone().requires_grad_()
+    middle = len(inputs) // 2
+    (gradient,) = torch.autograd.grad(model(inputs)[middle].sum(), inputs)
+    touched = set(gradient.flatten(1).any(1).nonzero().flatten().tolist())
+    name = "one sample's gradient touches its own input alone"
+    return Check(name, "1 image touched, its own", f"{len(touched)} touched", touched == {middle})
+
+
+def every_parameter_learns(model: nn.Module, train: Split, config: Config) -> Check:
+    """Check that one step of the optimizer moves every parameter tensor of a copy of the model."""
+    probe = copy.deepcopy(model).train()
+    before = {name: parameter.detach().clone() for name, parameter in probe.named_parameters()}
+    batches = endless_batches(train, config.batch_size, torch.Generator().manual_seed(config.seed))
+    train_step(probe, build_optimizer(probe, config), *next(batches), config)
+    still = [name for name, parameter in probe.named_parameters() if torch.equal(parameter, before[name])]
+    measured = f"{len(still)} still" + (f": {', '.join(still)}" if still else "")
+    return Check("one step moves every parameter", "0 still", measured, not still)
+
+
+def images_tell_labels(logits: np.ndarray, targets: np.ndarray) -> Check:
+    """Check that a simple model's logits on valid rank the labels better than chance."""
+    area = float(metrics.per_attribute(logits, targets)["auroc"].mean())  # NaN for a diverged model: not passed
+    name = "the images tell of their labels (logistic regression)"
+    return Check(name, f"mean AUROC > {CHANCE_AUROC:g}", f"{area:.3f}", area > CHANCE_AUROC)
+
+
+def blanked(split: Split) -> Split:
+    """Return the split with every image the same grey: what is left to learn is the labels' rates."""
+    return dataclasses.replace(split, images=torch.full_like(split.images, 128))
+
+
+def shuffled(split: Split, seed: int) -> Split:
+    """Return the split with its labels dealt to other images: what is left to learn is the labels' rates."""
+    order = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))
+    return dataclasses.replace(split, targets=split.targets[order.to(split.targets.device)])
+
+
+def no_better_than_constant(
+    name: str, model: nn.Module, split: Split, precision: str = "auto", most: float = math.inf
+) -> Check:
+    """Check that a model which was given nothing to learn from scores no better than the best constant answer.
+
+    The best constant's loss is the entropy of the split's own rates. What chance may give is three standard
+    errors of the difference between the two losses, image by image. `most` is how much worse it may be: a model
+    that began at the rates and saw grey images alone has no reason to leave them.
+    """
+    truth = split.targets.cpu().numpy()
+    rates = truth.mean(0)
+    losses = metrics.bce_losses(predict_logits(model, split, precision), truth).mean(1)
+    constant = metrics.bce_losses(np.log(rates + 1e-12) - np.log1p(1e-12 - rates), truth).mean(1)
+    slack = 3 * float(np.std(losses - constant)) / np.sqrt(len(losses)) + 1e-3
+    loss, bar = float(losses.mean()), float(constant.mean())
+    expected = f"a loss ≥ {bar:.3f} − {slack:.3f}" + (f" and ≤ {bar + most:.3f}" if math.isfinite(most) else "")
+    return Check(name, expected, f"{loss:.3f}", bar - slack <= loss <= bar + most)
+
+
+def train_and_eval_mode_agree(model: nn.Module, train: Split, config: Config) -> Check:
+    """Compare the loss of the same unaugmented train images in train and eval mode, without learning.
+
+    They differ by dropout and by batch normalisation, whose running averages lag behind weights that move fast.
+    """
+    losses = mode_losses(model, train, config)
+    passed = losses["eval"] < 1.25 * losses["train"] + 0.05
+    measured = f"eval {losses['eval']:.4f}, train {losses['train']:.4f}"
+    return Check("eval mode's train loss is near train mode's", "eval < 1.25 train + 0.05", measured, passed, "remark")
+
+
+@torch.no_grad()
+def mode_losses(model: nn.Module, train: Split, config: Config) -> dict[str, float]:
+    """Return the mean loss over a split by mode, in batches as in training; the model stays as it is."""
+    probe, plain, losses = copy.deepcopy(model), config.but(label_smoothing=0.0), {}
+    batches = torch.arange(len(train)).split(config.batch_size)
+    for mode in ("eval", "train"):  # in this order: train mode moves the running averages
+        probe.train(mode == "train")
+        total = sum(
+            batch_loss(probe, normalise(train.gather(b)), train.targets[b.to(train.device)], plain) * len(b)
+            for b in batches
+            if len(b) > 1
+        )
+        losses[mode] = float(total) / sum(len(b) for b in batches if len(b) > 1)
+    return losses
+
+
+def predictions_move(answers: list[np.ndarray]) -> Check:
+    """Check that a fixed batch's probabilities, one array (B, 5) an epoch, change from each epoch to the next."""
+    steps = [float(np.abs(after - before).mean()) for before, after in itertools.pairwise(answers)]
+    measured = f"{min(steps):.4f} at least" if steps else "one epoch only"
+    return Check(
+        "a fixed batch's predictions move every epoch", "a mean change > 0", measured, min(steps, default=1) > 0
+    )
+
+
+def same_logits(model: nn.Module, other: nn.Module, split: Split, precision: str = "auto") -> Check:
+    """Check that two models answer a split alike."""
+    pair = (predict_logits(each, split, precision) for each in (model, other))
+    difference = float(np.abs(np.subtract(*pair)).max())
+    name = "the reloaded checkpoint gives the same logits"
+    return Check(name, "a difference below 1e-4", f"{difference:.1e}", difference < 1e-4)

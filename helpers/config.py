@@ -9,8 +9,14 @@ from pathlib import Path
 
 from helpers.errors import StudyError
 
-ATTRIBUTES = ("Smiling", "Wearing_Hat", "Male", "Young", "Eyeglasses")  # the order of the five outputs
-SPLITS = ("train", "valid", "test")  # CelebA's own names
+__all__ = ["ATTRIBUTES", "FACTORS", "META", "RECIPE", "SPLITS", "Config"]
+
+ATTRIBUTES = ("Smiling", "Wearing_Hat", "Male", "Young", "Eyeglasses")
+"""The five attributes, in the order of the network's outputs."""
+
+SPLITS = ("train", "valid", "test")
+"""The three splits, by CelebA's own names."""
+
 IMAGE_SIZE = 64
 MEAN = STD = 0.5  # pixels in [0, 1] become [-1, 1]; the same for all splits
 
@@ -29,8 +35,6 @@ PARTITION_FILE = "list_eval_partition.txt"
 IDENTITY_FILE = "identity_CelebA.txt"
 IMAGE_FOLDER = "img_align_celeba"
 
-# The recipe of the additional iteration (M8), with which benchmarks/accuracy.py trains the compact network. The rate is
-# the peak of the cycle, the decay that of AdamW; ema is per step, of batches of 128.
 RECIPE = {
     "optimizer": "adamw",
     "lr": 0.004,
@@ -40,8 +44,16 @@ RECIPE = {
     "ema": 0.998,
     "mirror": True,
 }
+"""The recipe of the additional iteration (M8), with which benchmarks/accuracy.py trains the compact network.
+
+The rate is the peak of the cycle, the decay that of AdamW; ema is per step, of batches of 128.
+"""
+
+FACTORS = ("lr", "weight_decay", "channels_block3", "dropout")
+"""The hyper-parameters that the grid search varies."""
 
 META = {"input_shape": (3, IMAGE_SIZE, IMAGE_SIZE), "num_classes": len(ATTRIBUTES), "attributes": ATTRIBUTES}
+"""The task: the shape of an input image, the number of outputs, and the attributes that they answer."""
 
 
 def _between(low: float, high: float):
@@ -151,7 +163,7 @@ class Config:
     batch_size: int = 64
     lr: float = 0.001
     weight_decay: float = 1e-5
-    arch: str = "course"  # the network; "compact": helpers/compact.py
+    arch: str = "course"  # the network; "compact": helpers/models/compact.py
     mirror: bool = False  # answer with the mean over an image and its mirror image
     channels_block3: int = 256  # of the course's network
     dropout: float = 0.0

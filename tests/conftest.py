@@ -18,7 +18,7 @@ FACES = 300
 @pytest.fixture(scope="session")
 def drawn() -> Path:
     """The drawn faces that data_root="drawn" finds."""
-    from helpers.faces import draw_dataset
+    from helpers.data.drawn.faces import draw_dataset
 
     root = HOME / "data" / "drawn"
     draw_dataset(root, FACES, seed=1, progress=False)
@@ -35,7 +35,7 @@ def copy(drawn, tmp_path) -> Path:
 
 @pytest.fixture(scope="session")
 def dataset(drawn):
-    from helpers.celeba import open_dataset
+    from helpers.data.celeba import open_dataset
 
     return open_dataset("drawn")
 
@@ -45,7 +45,7 @@ def splits(dataset):
     """The drawn faces' splits on the CPU, by name."""
     import torch
 
-    from helpers.batches import load_split
+    from helpers.data.batches import load_split
 
     return {name: load_split(dataset, name, torch.device("cpu")) for name in ("train", "valid", "test")}
 

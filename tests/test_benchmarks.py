@@ -9,14 +9,14 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers import augmentation
-from helpers.batches import denormalise
-from helpers.celeba import open_dataset
 from helpers.config import ROOT, Config
-from helpers.decoding import decode
-from helpers.metrics import probabilities
-from helpers.models import COURSE_PARAMETERS, CourseCNN, build_for, count_parameters
-from helpers.published import measured_steps
+from helpers.data import augmentation
+from helpers.data.batches import denormalise
+from helpers.data.celeba import open_dataset
+from helpers.data.decoding import decode
+from helpers.evaluation.metrics import probabilities
+from helpers.models.networks import COURSE_PARAMETERS, CourseCNN, build_for, count_parameters
+from helpers.report.published import measured_steps
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import accuracy

@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import batches, gradcam, sanity
-from helpers.batches import Split
+from helpers import checks
 from helpers.config import Config
-from helpers.devices import cuda_problem
-from helpers.lr_finder import lr_range_test
-from helpers.models import build_model
-from helpers.steps import RecordedStep, build_optimizer, build_step, set_lr, train_step
-from helpers.training import fit
+from helpers.data import batches
+from helpers.data.batches import Split
+from helpers.evaluation import gradcam
+from helpers.models.networks import build_model
+from helpers.system.devices import cuda_problem
+from helpers.training.loop import fit
+from helpers.training.lr_finder import lr_range_test
+from helpers.training.optim import RecordedStep, build_optimizer, build_step, set_lr, train_step
 
 pytestmark = pytest.mark.skipif(bool(cuda_problem()), reason="needs a CUDA GPU")
 GPU = torch.device("cuda")
@@ -96,9 +98,9 @@ def test_a_sweep_leaves_the_generator_of_the_gpu_as_it_was():
 def test_the_checks_of_a_network_run_on_the_gpu():
     split, config = noise(64), Config(batch_size=16, device="cuda", precision="fp32")
     model = build_model(0, GPU, 16)
-    assert sanity.gradient_stays_in_its_sample(model, batches.normalise(split.images[:8])).passed
-    assert sanity.every_parameter_learns(model, split, config).passed
-    assert sanity.same_logits(model, model, split).passed
+    assert checks.gradient_stays_in_its_sample(model, batches.normalise(split.images[:8])).passed
+    assert checks.every_parameter_learns(model, split, config).passed
+    assert checks.same_logits(model, model, split).passed
     maps = gradcam.grad_cam(model, split.images[:4], [0, 1, 2, 3])
     assert maps.shape == (4, 64, 64) and gradcam.alikeness(maps, maps) == pytest.approx(1)
     assert next(gradcam.randomised(model, 1).parameters()).is_cuda

@@ -11,9 +11,9 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from helpers.checkpoints import load_checkpoint
 from helpers.config import ATTRIBUTES, CHECKPOINTS, FIGURES, HOME, NOTEBOOKS, ROOT, RUNS
-from helpers.notebooks import ORDER
+from helpers.models.checkpoints import load_checkpoint
+from helpers.notebook import ORDER
 
 SMALL = [
     "02_baselines.max_epochs=4",

@@ -7,9 +7,9 @@ import nbformat
 import pytest
 import yaml
 
+from helpers.cli.planning import check_parameters
 from helpers.config import NOTEBOOKS, RULES, check_parameter
-from helpers.notebooks import ORDER, notebook_parameters
-from helpers.planning import check_parameters
+from helpers.notebook import ORDER, notebook_parameters
 
 ALL = (*ORDER, "report")
 

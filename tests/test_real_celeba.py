@@ -9,14 +9,14 @@ import pytest
 import torch
 from conftest import REAL
 
-from helpers.batches import load_split
-from helpers.celeba import Dataset, find_layout, open_dataset
 from helpers.config import ATTRIBUTES, IDENTITY_FILE, PARTITION_FILE
-from helpers.datacheck import check_files, compare
+from helpers.data.batches import load_split
+from helpers.data.celeba import Dataset, find_layout, open_dataset
+from helpers.data.check import check_files, compare
+from helpers.data.official import OFFICIAL_POSITIVES, OFFICIAL_SIZES, official_splits
 from helpers.errors import StudyError
-from helpers.files import file_md5
-from helpers.metrics import decision_scores, entropy
-from helpers.official import OFFICIAL_POSITIVES, OFFICIAL_SIZES, official_splits
+from helpers.evaluation.metrics import decision_scores, entropy
+from helpers.system.files import file_md5
 
 pytestmark = pytest.mark.skipif(not os.path.isdir(REAL), reason="$CELEBA_ROOT names no folder")
 
@@ -92,8 +92,8 @@ def test_the_official_files_with_unix_line_endings_have_the_md5_of_the_copies_in
 
 def test_the_network_learns_real_faces_better_than_the_majority_answer(real):
     from helpers.config import Config
-    from helpers.models import build_model
-    from helpers.training import fit
+    from helpers.models.networks import build_model
+    from helpers.training.loop import fit
 
     cpu = torch.device("cpu")
     train, valid = (load_split(real, split, cpu, count) for split, count in (("train", 2000), ("valid", 500)))

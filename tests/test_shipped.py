@@ -7,17 +7,17 @@ import re
 import pytest
 import torch
 import yaml
+from cli.test_cli import call
 from conftest import REAL
-from test_cli import call
 
-from helpers import metrics
-from helpers.batches import load_split
-from helpers.celeba import open_dataset
-from helpers.checkpoints import load_checkpoint
 from helpers.config import SHIPPED
-from helpers.models import COURSE_PARAMETERS, count_parameters
-from helpers.published import ACCURACY, measured_steps
-from helpers.training import predict_logits
+from helpers.data.batches import load_split
+from helpers.data.celeba import open_dataset
+from helpers.evaluation import metrics
+from helpers.models.checkpoints import load_checkpoint
+from helpers.models.networks import COURSE_PARAMETERS, count_parameters
+from helpers.report.published import ACCURACY, measured_steps
+from helpers.training.loop import predict_logits
 
 
 @pytest.fixture(scope="module")

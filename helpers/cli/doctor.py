@@ -1,0 +1,133 @@
+"""What this machine and this dataset are good for, in words."""
+
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import psutil
+import torch
+import torchvision
+
+from helpers.config import ATTRIBUTES, ROOT, SPLITS
+from helpers.data.celeba import cache_folder, find_layout, open_dataset
+from helpers.data.check import STATUS, Finding, about_files, check_files, examine
+from helpers.data.official import OFFICIAL_POSITIVES, OFFICIAL_SIZES
+from helpers.errors import StudyError
+from helpers.report.pdf import find_browser
+from helpers.system.devices import cpu_has_bf16, cuda_problem, describe
+
+GIGABYTE = 2**30
+VERDICTS = ("sound", "usable, with remarks", "NOT USABLE")
+LISTED = 8  # files of a dataset shown
+BF16 = {
+    True: "in hardware: precision=bf16 trains about twice as fast as fp32, the default",
+    False: "not in hardware: keep to fp32, the default",
+    None: "unknown: fp32 is the default",
+}
+
+
+def report_lines(data_root: str) -> Iterator[tuple[str, str]]:
+    """Yield name and value of each thing that a run will use."""
+    yield "python", f"{platform.python_version()} ({sys.executable})"
+    yield "torch", f"{torch.__version__}, torchvision {torchvision.__version__}"
+    yield "CUDA", torch.version.cuda or "this torch is built without it"
+    problem = cuda_problem()
+    yield (
+        "GPU",
+        f"none usable: {problem}" if problem else f"{describe(torch.device('cuda'))}, kernels present",
+    )
+    yield "CPU", f"{describe(torch.device('cpu'))}, {os.cpu_count()} cores"
+    yield "bf16 on CPU", BF16[cpu_has_bf16()]
+    memory, disk = psutil.virtual_memory(), shutil.disk_usage(ROOT)
+    yield "memory", f"{memory.available / GIGABYTE:.1f} GB free of {memory.total / GIGABYTE:.1f}"
+    yield "disk", f"{disk.free / GIGABYTE:.0f} GB free of {disk.total / GIGABYTE:.0f} at {ROOT}"
+    yield "PDF printer", find_browser() or "no browser found: WeasyPrint will be tried"
+    yield "dataset", _dataset_line(data_root)
+
+
+def _dataset_line(data_root: str) -> str:
+    try:
+        dataset = open_dataset(data_root, allow_missing=True)
+    except StudyError as error:
+        return f"not found. {error}"
+    subset = f" of {dataset.listed:,} listed (needs --allow-missing)" if dataset.is_subset else ""
+    return f"{dataset.source}, {len(dataset.annotations):,} images{subset}, {dataset.root}"
+
+
+def check_data(data_root: str, json_path: Path | None = None) -> int:
+    """Print what a dataset holds and write it as JSON; return 0 if it is sound, 1 with remarks, 2 if not usable.
+
+    The JSON goes to `json_path`, else beside the dataset's cache.
+    """
+    found = {"root": data_root, "layout": None, "files": [], "findings": []}
+    folder = Path(data_root) if data_root else None
+    try:
+        layout = find_layout(data_root)
+        folder = layout.root
+        print(f"{layout.root} is laid out as {layout.name}.")
+        found |= {"root": str(layout.root), "layout": layout.name, "files": list(check_files(layout))}
+        _print_files(found["files"])
+        found |= examine(open_dataset(data_root, allow_missing=True))
+        found["findings"][:0] = [asdict(finding) for finding in about_files(found["files"])]
+        _print_counts(found)
+    except StudyError as error:
+        what, _, do = str(error).partition("\n")
+        found["findings"] = [asdict(Finding("fault", what, do or "Put this right, and check again."))]
+    found["status"] = max((STATUS[finding["severity"]] for finding in found["findings"]), default=0)
+    _print_findings(found)
+    if json_path or (folder and folder.is_dir()):
+        _write(json_path or cache_folder(folder) / f"check-{folder.resolve().name}.json", found)
+    return found["status"]
+
+
+def _print_files(files: list[dict]):
+    width = max(len(file["path"]) for file in files[:LISTED])
+    for file in files[:LISTED]:
+        size = "" if file["size"] is None else f"{file['size']:,} bytes"
+        print(f"  {file['path']:{width}s} {size:>20s}   {file['md5']}")
+    if len(files) > LISTED:
+        print(f"  … and {len(files) - LISTED} more")
+
+
+def _print_counts(found: dict):
+    drawn = found["source"] == "drawn faces"
+    print(f"\n{'':12s}" + "".join(f"{split:>22s}" for split in SPLITS) + ("" if drawn else "   (here / officially)"))
+    rows = {"images": (found["splits"], OFFICIAL_SIZES)}
+    rows |= {name: (found["positives"][name], OFFICIAL_POSITIVES[name]) for name in ATTRIBUTES}
+    for name, (counts, official) in rows.items():
+        shown = [f"{counts[split]:,}" + ("" if drawn else f" / {official[split]:,}") for split in SPLITS]
+        print(f"{name:12s}" + "".join(f"{text:>22s}" for text in shown))
+    images = found["images"]
+    kinds = ", ".join(f"{count:,} of {kind}" for kind, count in list(images["kinds"].items())[:3])
+    unreadable = len(images["unreadable"]) or "none"
+    print(f"\nimages      {images['present']:,} of {images['listed']:,} listed: {kinds}; {unreadable} unreadable")
+    copies = ", ".join(f"{count} {pair}" for pair, count in found["copies"].items() if "/" in pair)
+    print(f"copies      {found['copies']['extra']} byte-identical to another; in two splits: {copies}")
+    if found["people"]:
+        people = found["people"]
+        by_split = ", ".join(f"{split} {count:,}" for split, count in people["by_split"].items())
+        print(f"people      {by_split}; in two splits: {people['in_two_splits'] or 'nobody'}")
+        male = people["consistency"]["Male"]
+        print(f"labels      {male['divided']:,} of {male['people']:,} people have images with and without Male")
+
+
+def _print_findings(found: dict):
+    print()
+    for finding in found["findings"]:
+        print(f"{finding['severity']}: {finding['what']}\n        → {finding['do']}")
+    print(VERDICTS[found["status"]])
+
+
+def _write(path: Path, found: dict):
+    """Write the check as JSON; that this fails does not make the data worse."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        print(f"Written to {path}")
+    except OSError as error:
+        print(f"The check could not be written to {path} ({error.strerror}); name another file by --json.")

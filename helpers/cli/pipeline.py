@@ -1,0 +1,181 @@
+"""The study from end to end: notebooks in order through papermill, then the report."""
+
+import contextlib
+import json
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import papermill
+from filelock import FileLock, Timeout
+
+from helpers.cli.planning import Study, check_parameters, plan
+from helpers.config import NOTEBOOKS, ROOT, RUNS, check_parameter
+from helpers.data.cache import prepare
+from helpers.data.celeba import open_dataset
+from helpers.errors import StudyError
+from helpers.notebook import notebook_parameters
+from helpers.report.html import to_html
+from helpers.report.pdf import to_pdf
+from helpers.report.sections import report_title
+from helpers.system import progress
+from helpers.system.devices import choose_device
+from helpers.system.files import write_text
+
+REPORT_FORMATS = ("html", "pdf")
+
+
+def run_study(study: Study, language: str = "fr", author: str = "") -> Path:
+    """Run the notebooks and the report; return the run's folder.
+
+    Everything that can be checked beforehand is: names, types and ranges of the parameters, the device and
+    the dataset. A notebook that fails stops the run, and keeps its traceback in the executed copy.
+    """
+    parameters = plan(study)
+    run_name = check_parameter("run_name", study.run_name or study.profile)
+    folder = RUNS / run_name
+    with run_lock(folder):
+        first = next(iter(parameters.values()))
+        choose_device(first["device"])
+        prepare(open_dataset(first["data_root"], first["allow_missing"]))
+        journal = Journal(folder, study)
+        for number, (notebook, values) in enumerate(parameters.items(), start=1):
+            print(f"\n── {notebook} ({number}/{len(parameters)})", flush=True)
+            with journal.timed(notebook):
+                execute(notebook, values, folder)
+    if not study.only:
+        make_report(run_name, language=language, author=author)
+    return folder
+
+
+@contextlib.contextmanager
+def run_lock(folder: Path):
+    """Hold the run's folder; a second run of the same name is refused."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock")
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise StudyError(
+            f"A run named {folder.name!r} is going on. Wait for it, or give this one another --run-name."
+        ) from error
+    except OSError as error:
+        raise StudyError(f"The run folder {folder} cannot be written ({error.strerror or error}).") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def execute(notebook: str, parameters: dict, folder: Path):
+    """Execute one notebook into the run's folder; what it prints is shown, and kept in logs/."""
+    (folder / "logs").mkdir(exist_ok=True)
+    executed = folder / f"{notebook}.ipynb"
+    with open(folder / "logs" / f"{notebook}.log", "w", encoding="utf-8") as log, _plain_progress():
+        try:
+            papermill.execute_notebook(
+                str(NOTEBOOKS / f"{notebook}.ipynb"),
+                str(executed),
+                parameters=parameters,
+                kernel_name="python3",
+                cwd=str(ROOT),
+                progress_bar=False,
+                stdout_file=_Tee(sys.stdout, log),
+                stderr_file=log,
+                extra_arguments=["--log-level=40"],  # hides the kernel's warning about TCP
+            )
+        except OSError as error:
+            raise StudyError(f"{executed} cannot be written ({error.strerror or error}).") from error
+        except papermill.PapermillExecutionError as error:
+            raise StudyError(
+                f"{notebook} failed: {error.ename}: {error.evalue}\n"
+                f"The executed copy keeps the traceback: {executed}\n"
+                f"Put it right, then go on with the same command and --from {notebook}."
+            ) from error
+
+
+class _Tee:
+    """A text stream that writes to two."""
+
+    def __init__(self, *streams):
+        self.streams = streams
+
+    def write(self, text: str):
+        for stream in self.streams:
+            stream.write(text)
+
+    def flush(self):
+        for stream in self.streams:
+            stream.flush()
+
+
+@contextlib.contextmanager
+def _plain_progress():
+    """Tell the kernels started here that nobody watches their bars."""
+    kept = dict(os.environ)
+    os.environ[progress.PLAIN] = "1"
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(kept)
+
+
+class Journal:
+    """runs/<run_name>/run.json: the commands, and what became of each notebook."""
+
+    def __init__(self, folder: Path, study: Study):
+        self.path = folder / "run.json"
+        kept = json.loads(self.path.read_text(encoding="utf-8")) if self.path.is_file() else {}
+        command = "python -m helpers " + " ".join(sys.argv[1:])
+        self.content = {
+            "profile": study.profile,
+            "commands": [*kept.get("commands", []), {"command": command, "started": _now()}],
+            "notebooks": kept.get("notebooks", {}),
+        }
+
+    @contextlib.contextmanager
+    def timed(self, notebook: str):
+        started = time.perf_counter()
+        status = "failed"
+        try:
+            yield
+            status = "done"
+        finally:
+            seconds = round(time.perf_counter() - started, 1)
+            self.content["notebooks"][notebook] = {"status": status, "seconds": seconds, "ended": _now()}
+            write_text(self.path, json.dumps(self.content, indent=1, ensure_ascii=False))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def make_report(
+    run_name: str, formats: tuple[str, ...] = REPORT_FORMATS, language: str = "fr", author: str = ""
+) -> list[Path]:
+    """Execute the report notebook on the run's results and export it; return the files written."""
+    values = {"run_name": run_name, "language": language, "author": author}
+    values = check_parameters("report", values, notebook_parameters("report"))
+    folder = RUNS / run_name
+    if not (folder / "results").is_dir():
+        raise StudyError(f"There is no run {run_name!r}: {folder} holds no results. Run the notebooks first.")
+    execute("report", values, folder)
+    return _export(folder, formats, language, author)
+
+
+def _export(folder: Path, formats: tuple[str, ...], language: str, author: str) -> list[Path]:
+    title = report_title(folder.name, language)
+    html = to_html(folder / "report.ipynb", folder / "report.html", title=title, language=language, author=author)
+    print(f"Report: {html}")
+    if "pdf" not in formats:
+        return [html]
+    try:
+        engine = to_pdf(html, folder / "report.pdf")
+    except StudyError as error:
+        print(f"No PDF: {error}", file=sys.stderr)
+        return [html]
+    print(f"Report: {folder / 'report.pdf'} (printed by {engine})")
+    return [html, folder / "report.pdf"]

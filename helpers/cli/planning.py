@@ -1,0 +1,110 @@
+"""What is to be run: profiles, settings and notebooks, checked by name, type and range before anything starts."""
+
+import ast
+import difflib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from helpers.config import NOTEBOOKS, check_parameter
+from helpers.data.celeba import DRAWN
+from helpers.errors import StudyError
+from helpers.notebook import ORDER, notebook_parameters
+
+
+@dataclass
+class Study:
+    """What is asked for: a profile, what changes it, and which of the notebooks to run."""
+
+    profile: str
+    run_name: str = ""
+    data_root: str = ""
+    device: str = ""
+    allow_missing: bool = False
+    only: str = ""
+    start: str = ""
+    settings: list[str] = field(default_factory=list)  # "06_final.max_epochs=30", or "seed=7" for all
+
+
+def plan(study: Study) -> dict[str, dict]:
+    """Return the checked parameters of each notebook to run, in order."""
+    profile = load_profile(study.profile)
+    settings = parse_settings(study.settings)
+    return {notebook: _parameters(notebook, study, profile, settings) for notebook in _chosen(study)}
+
+
+def _chosen(study: Study) -> tuple[str, ...]:
+    if study.only:
+        return (known(study.only, ORDER, "notebook"),)
+    if study.start:
+        return ORDER[ORDER.index(known(study.start, ORDER, "notebook")) :]
+    return ORDER
+
+
+def _parameters(notebook: str, study: Study, profile: dict, settings: dict) -> dict:
+    defaults = notebook_parameters(notebook)
+    values = defaults | profile.get("all", {}) | profile.get(notebook, {})
+    given = {"data_root": study.data_root, "device": study.device, "allow_missing": study.allow_missing}
+    values |= {name: value for name, value in given.items() if value}
+    values |= {name: value for name, value in settings.get("", {}).items() if name in defaults}
+    values |= settings.get(notebook, {})
+    values["run_name"] = study.run_name or study.profile
+    if values["data_root"] not in ("", DRAWN):
+        values["data_root"] = str(Path(values["data_root"]).expanduser().resolve())
+    return check_parameters(notebook, values, defaults)
+
+
+def check_parameters(notebook: str, values: dict, defaults: dict) -> dict:
+    """Check names against the notebook's parameters, then types and ranges; None only where it is the default."""
+    for name in values:
+        known(name, defaults, f"parameter of {notebook}")
+    try:
+        return {
+            name: None if value is None and defaults[name] is None else check_parameter(name, value)
+            for name, value in values.items()
+        }
+    except StudyError as error:
+        raise StudyError(f"{notebook}: {error}") from error
+
+
+def load_profile(name: str) -> dict:
+    """Return what a profile of notebooks/profiles.yaml sets, by notebook ("all" for every one)."""
+    profiles = yaml.safe_load((NOTEBOOKS / "profiles.yaml").read_text(encoding="utf-8"))
+    return profiles[known(name, profiles, "profile")]
+
+
+def parse_settings(settings: list[str]) -> dict[str, dict]:
+    """Return {notebook: {parameter: value}} from "notebook.parameter=value"; "" for those of every notebook."""
+    parsed: dict[str, dict] = {}
+    for setting in settings:
+        target, equals, text = setting.partition("=")
+        if not equals:
+            raise StudyError(f"-p {setting}: write -p NOTEBOOK.PARAMETER=VALUE, as in -p 06_final.max_epochs=30.")
+        notebook, _, name = target.strip().rpartition(".")
+        if notebook:
+            known(notebook, ORDER, "notebook")
+        else:
+            known(name, {p for each in ORDER for p in notebook_parameters(each)}, "parameter")
+        parsed.setdefault(notebook, {})[name] = _literal(text.strip())
+    return parsed
+
+
+def _literal(text: str):
+    words = {"true": True, "false": False, "none": None, "null": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def known(name: str, names, what: str) -> str:
+    """Return `name` if it is among `names`; otherwise StudyError with the nearest ones."""
+    if name in names:
+        return name
+    names = sorted(names)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(names)}."
+    raise StudyError(f"There is no {what} {name!r}. {hint}")

@@ -1,0 +1,222 @@
+"""A copy of CelebA, whatever its layout -> annotations, one row an image, and access to its images."""
+
+import dataclasses
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from helpers.config import ATTRIBUTE_FILE, DATA, IMAGE_FOLDER, PARTITION_FILE, SPLITS
+from helpers.data.decoding import inspect, load_facts, save_facts
+from helpers.data.drawn.faces import MARKER, draw_dataset
+from helpers.data.images import Images
+from helpers.data.layouts import Layout, recognise
+from helpers.data.official import OFFICIAL_POSITIVES, OFFICIAL_SIZES, official_splits
+from helpers.errors import StudyError
+
+DRAWN = "drawn"
+
+FOUR_WAYS = f"""Four ways to get data:
+  1. the built-in drawn faces, no download: data_root={DRAWN} (python -m helpers run --profile demo)
+  2. a copy of CelebA you have: --data-root DIR, or set CELEBA_ROOT=DIR; DIR holds {ATTRIBUTE_FILE},
+     {PARTITION_FILE} and {IMAGE_FOLDER}/ or {IMAGE_FOLDER}.zip (as it comes from the authors, from
+     torchvision, Kaggle or Hugging Face: see the README)
+  3. a download into {DATA}: python -m helpers data fetch
+  4. by hand from https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html, put into {DATA}"""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset as found on disk.
+
+    `annotations` has one row an image, indexed by its name, in the files' order: `split` (missing for an image
+    that was left out as a duplicate), `identity` (absent where it is unknown), and the attributes as 0/1.
+    `table` is the same for every image that the annotation files list, there or not, left out or not.
+    """
+
+    layout: Layout
+    annotations: pd.DataFrame
+    images: Images
+    table: pd.DataFrame
+
+    @property
+    def root(self) -> Path:
+        return self.layout.root.resolve()
+
+    @property
+    def drawn(self) -> bool:
+        return self.layout.drawn
+
+    @property
+    def source(self) -> str:
+        """What the images are, for figures and reports."""
+        return "drawn faces" if self.drawn else "CelebA"
+
+    @property
+    def listed(self) -> int:
+        """How many images the annotation files list."""
+        return len(self.table)
+
+    @property
+    def missing(self) -> pd.Index:
+        """Names of the listed images that are not there."""
+        return self.table.index.difference(self.annotations.index, sort=False)
+
+    @property
+    def is_subset(self) -> bool:
+        return len(self.annotations) < self.listed
+
+    @property
+    def left_out(self) -> int:
+        """Images that are in no split because they are copies of others."""
+        return int(self.annotations["split"].isna().sum())
+
+    @cached_property
+    def has_official_splits(self) -> bool:
+        """Whether each image that is there is listed in the split that CelebA's authors put it in.
+
+        Known by the images' numbers; for copies without them, by the splits' sizes and positives alone.
+        """
+        if self.drawn:
+            return False
+        listed = self.table["split"].reindex(self.annotations.index)
+        official = official_splits(listed.index)
+        if official.notna().all():
+            return bool((official.astype(str) == listed.astype(str)).all())
+        return not self.is_subset and split_sizes(self.table) == OFFICIAL_SIZES and self.has_official_labels
+
+    @property
+    def is_whole_celeba(self) -> bool:
+        """Whether every image of CelebA's three official splits is here, and listed in its split."""
+        return not self.is_subset and split_sizes(self.table) == OFFICIAL_SIZES and self.has_official_splits
+
+    @property
+    def has_official_labels(self) -> bool:
+        """Whether the annotation files list as many positives as the official ones, there or not."""
+        return positives(self.table) == OFFICIAL_POSITIVES
+
+    @property
+    def split_sizes(self) -> dict[str, int]:
+        return split_sizes(self.annotations)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that change when an image is added, removed, replaced or reordered."""
+        return fingerprint(self.images, self.annotations.index)
+
+    @cached_property
+    def cache_folder(self) -> Path:
+        return cache_folder(self.root)
+
+    @cached_property
+    def facts(self) -> pd.DataFrame:
+        """Digest, width, height, mode and problem of each image's file, one row an image.
+
+        The first time every image is read and decoded; what was found is kept beside the cache.
+        """
+        path = self.cache_folder / f"facts-{self.fingerprint}.npy"
+        facts = load_facts(path, len(self.annotations))
+        if facts is None:
+            facts = inspect(self.images, list(self.annotations.index))
+            save_facts(path, facts)
+        table = pd.DataFrame(facts, index=self.annotations.index)
+        return table.assign(digest=table["digest"].str.decode("ascii"))
+
+    def without_copies(self) -> "Dataset":
+        """Return the dataset without the train images that are byte-identical to one of valid or test."""
+        digests, splits = self.facts["digest"], self.annotations["split"]
+        held_out = digests[splits.isin(["valid", "test"]) & (digests != "")]
+        copies = (splits == "train") & digests.isin(held_out)
+        return dataclasses.replace(self, annotations=self.annotations.assign(split=splits.mask(copies)))
+
+
+def split_sizes(annotations: pd.DataFrame) -> dict[str, int]:
+    """Count the images of each split."""
+    counts = annotations["split"].value_counts()
+    return {split: int(counts.get(split, 0)) for split in SPLITS}
+
+
+def positives(annotations: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Count the images with each of the five attributes, by split."""
+    counts = annotations.groupby("split", observed=False)[list(OFFICIAL_POSITIVES)].sum()
+    return {name: {split: int(counts.loc[split, name]) for split in SPLITS} for name in counts}
+
+
+def cache_folder(root: Path) -> Path:
+    """Return where what is computed from images is kept: $CELEBA_CACHE, else beside them, else the user's cache."""
+    if os.environ.get("CELEBA_CACHE"):
+        return Path(os.environ["CELEBA_CACHE"]).expanduser()
+    if _is_writable(root):
+        return root / "cache"
+    import platformdirs  # not on a bare GPU node, where the cache is brought along
+
+    return platformdirs.user_cache_path("celeba-study", appauthor=False)
+
+
+def fingerprint(images: Images, names: pd.Index) -> str:
+    """Return 16 hexadecimal digits of the stamps of these images, in this order."""
+    stamps = images.stamps
+    lines = "\n".join(f"{name} {stamps.get(name)}" for name in names)
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]
+
+
+def _is_writable(folder: Path) -> bool:
+    """Say whether the folder may be written. Root may write anywhere, so the mode bits count as well."""
+    anyone = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+    return os.access(folder, os.W_OK) and bool(folder.stat().st_mode & anyone)
+
+
+def find_layout(data_root: str) -> Layout:
+    """Find the copy of CelebA that is asked for.
+
+    `data_root` is a folder (the copy itself, or one it lies in), or "drawn"; empty means $CELEBA_ROOT, else
+    data/. The drawn faces are drawn the first time they are asked for, and never stand in for data that is
+    missing: StudyError says what to do instead.
+    """
+    if data_root == DRAWN:
+        if not (DATA / DRAWN / MARKER).is_file():
+            draw_dataset(DATA / DRAWN)
+        return recognise(DATA / DRAWN)
+    given = data_root or os.environ.get("CELEBA_ROOT", "")
+    root = Path(given).expanduser() if given else DATA
+    if given == DRAWN:
+        raise StudyError("CELEBA_ROOT=drawn is not a folder; ask for the drawn faces by data_root=drawn.")
+    try:
+        if not root.is_dir():
+            what = "is a file, not a folder" if root.exists() else "does not exist"
+            raise StudyError(f"The data root {root} {what}.")
+        return recognise(root)
+    except StudyError as error:
+        nothing = f"No dataset: data_root is empty, CELEBA_ROOT is not set and {root} holds no CelebA."
+        raise StudyError(f"{error if given else nothing}\n{FOUR_WAYS}") from error
+
+
+def open_dataset(data_root: str = "", allow_missing: bool = False, drop_duplicates: bool = False) -> Dataset:
+    """Find a dataset, read its annotations and check them against each other and against the images.
+
+    Raises StudyError for what is missing or wrong; with `allow_missing` absent images are left out, with
+    `drop_duplicates` also the train images that are byte-identical to one of valid or test.
+    """
+    layout = find_layout(data_root)
+    annotations, images = layout.read()
+    present = annotations.index.isin(list(images.stamps))
+    if not present.all() and not (allow_missing and present.any()):
+        raise StudyError(_missing_images(annotations.index[~present], len(annotations), images))
+    dataset = Dataset(layout, annotations[present], images, annotations)
+    return dataset.without_copies() if drop_duplicates else dataset
+
+
+def _missing_images(missing: pd.Index, listed: int, images: Images) -> str:
+    there = {name.lower() for name in images.stamps}
+    by_case = " Some are there, but spelt in other letters (.JPG for .jpg): rename them." * any(
+        name.lower() in there for name in missing
+    )
+    return (
+        f"{len(missing):,} of {listed:,} images that the annotations list are not in {images.path}: "
+        f"{', '.join(missing[:5])}{', …' if len(missing) > 5 else ''}.{by_case}\n"
+        "Complete the download, or read what is there with allow_missing=True (--allow-missing)."
+    )

@@ -1,0 +1,191 @@
+"""What a copy of CelebA holds, compared with the official one."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from helpers.config import SPLITS
+from helpers.data import labels
+from helpers.data.celeba import Dataset, positives, split_sizes
+from helpers.data.layouts import Layout
+from helpers.data.official import IMAGE_SHAPE, OFFICIAL_COPIES, OFFICIAL_FILES, OFFICIAL_SIZES
+from helpers.system.files import file_md5, is_html
+
+WHOLE = sum(OFFICIAL_SIZES.values())
+STATUS = {"note": 0, "remark": 1, "fault": 2}  # and the exit status of the worst
+NAMED = 5  # files named in a finding
+MOST_NAMED = 1000  # and in the JSON
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to know about the data: what it is, and what to do. A "note" is a fact about CelebA itself."""
+
+    severity: str
+    what: str
+    do: str
+
+
+def check_files(layout: Layout) -> Iterator[dict]:
+    """Yield each file that the layout has or should have: name, path, size, and how it compares with the official."""
+    for name, path in layout.files.items():
+        if path is None:
+            yield {"name": name, "path": name, "size": None, "md5": "missing"}
+        else:
+            place = path.relative_to(layout.root).as_posix()
+            yield {
+                "name": name,
+                "path": place,
+                "size": path.stat().st_size,
+                "md5": "drawn" if layout.drawn else compare(name, path),
+            }
+
+
+def compare(name: str, path: Path) -> str:
+    """Say how a file compares with the official one of its name, by md5."""
+    if is_html(path):
+        return "a web page"
+    if name not in OFFICIAL_FILES:
+        return "no official checksum"
+    official, size = OFFICIAL_FILES[name]
+    if path.suffix == ".zip":
+        same = path.stat().st_size == size and file_md5(path) == official
+        return "official" if same else "different"
+    if file_md5(path) == official:
+        return "official"
+    # The official files end their lines with CR LF; git and unzip -a make LF of it.
+    windows = path.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    same = hashlib.md5(windows).hexdigest() == official
+    return "official but for line endings" if same else "different"
+
+
+def examine(dataset: Dataset) -> dict:
+    """Read every image and compare the dataset with the official one; plain types, `findings` among them."""
+    facts, annotations = dataset.facts, dataset.annotations
+    whole = facts[facts["problem"] == ""]
+    kinds = (whole["width"].astype(str) + "x" + whole["height"].astype(str) + " " + whole["mode"]).value_counts()
+    unreadable = {name: problem for name, problem in facts["problem"].items() if problem}
+    found = {
+        "source": dataset.source,
+        "splits": dataset.split_sizes,
+        "official_splits": dataset.has_official_splits,
+        "positives": positives(dataset.annotations),
+        "images": {
+            "listed": dataset.listed,
+            "present": len(annotations),
+            "missing": list(dataset.missing[:MOST_NAMED]),
+            "kinds": kinds.to_dict(),
+            "unreadable": unreadable,
+        },
+        "copies": labels.copies(facts["digest"], annotations["split"]),
+        "people": _people(dataset),
+    }
+    return found | {"findings": [asdict(finding) for finding in _findings(dataset, found)]}
+
+
+def _people(dataset: Dataset) -> dict | None:
+    """Return how many people there are by split, how many in two, and how far their labels agree."""
+    if "identity" not in dataset.annotations:
+        return None
+    placed = dataset.annotations.dropna(subset="split")
+    splits = placed.groupby("identity")["split"].nunique()
+    consistency = labels.label_consistency(placed)
+    return {
+        "by_split": {split: int(placed["identity"][placed["split"] == split].nunique()) for split in SPLITS},
+        "in_two_splits": int((splits > 1).sum()),
+        "consistency": {name: {k: int(v) for k, v in row.items()} for name, row in consistency.iterrows()},
+    }
+
+
+def about_files(files: list[dict]) -> Iterator[Finding]:
+    """Yield what `check_files` found to be wrong. (An archive that differs is judged by its images.)"""
+    for file in files:
+        if file["md5"] == "different" and not file["name"].endswith(".zip"):
+            yield Finding(
+                "remark",
+                f"{file['name']} is not the official file: it may have other labels, splits or identities.",
+                "Fetch the official one, unless you know why it differs.",
+            )
+
+
+def _findings(dataset: Dataset, found: dict) -> Iterator[Finding]:
+    if dataset.drawn:
+        yield Finding(
+            "remark", "these are drawn faces: results on them say nothing about CelebA.", "Nothing, if that is meant."
+        )
+    yield from _about_images(dataset, found)
+    yield from _about_splits(dataset, found)
+    if found["people"] is None:
+        yield Finding(
+            "remark",
+            "no identities: whether people cross splits cannot be checked, and intervals will be over images.",
+            "Add identity_CelebA.txt from the official source.",
+        )
+
+
+def _about_images(dataset: Dataset, found: dict) -> Iterator[Finding]:
+    images = found["images"]
+    if images["unreadable"]:
+        some = "; ".join(f"{name}: {problem}" for name, problem in list(images["unreadable"].items())[:NAMED])
+        yield Finding(
+            "fault",
+            f"{len(images['unreadable']):,} images cannot be read: {some}.",
+            "Replace them, or delete them and run with --allow-missing.",
+        )
+    if dataset.is_subset:
+        some = ", ".join(images["missing"][:NAMED])
+        yield Finding(
+            "remark",
+            f"a subset: {images['present']:,} of {images['listed']:,} listed images are here (missing: {some}, …).",
+            "Complete the download, or run with --allow-missing; the results are then a subset's.",
+        )
+    elif not dataset.drawn and images["listed"] < WHOLE:
+        yield Finding(
+            "remark",
+            f"a part of CelebA: the copy lists {images['listed']:,} of its {WHOLE:,} images.",
+            "Complete the download, if all of it was meant; the results are a part's.",
+        )
+    usual = f"{IMAGE_SHAPE} RGB"
+    odd = {kind: count for kind, count in images["kinds"].items() if kind != usual}
+    if odd:
+        some = ", ".join(f"{count:,} of {kind}" for kind, count in list(odd.items())[:NAMED])
+        yield Finding(
+            "remark",
+            f"{sum(odd.values()):,} images are not aligned and cropped as CelebA's {usual}: {some}.",
+            "They are resized all the same; take img_align_celeba if you want the usual ones.",
+        )
+
+
+def _about_splits(dataset: Dataset, found: dict) -> Iterator[Finding]:
+    sizes = ", ".join(f"{split} {count:,}" for split, count in found["splits"].items())
+    if not dataset.drawn and not dataset.has_official_splits:
+        yield Finding(
+            "remark",
+            f"the splits are not known to be the official ones ({sizes}): results do not compare with published ones.",
+            "Use list_eval_partition.txt for the official splits.",
+        )
+    empty = [split for split, count in found["splits"].items() if not count]
+    if empty:
+        yield Finding("fault", f"no image in {' and '.join(empty)}.", "The study needs all three splits: add images.")
+    if not dataset.drawn and split_sizes(dataset.table) == OFFICIAL_SIZES and not dataset.has_official_labels:
+        yield Finding(
+            "remark", "the labels are not the official ones: other positives.", "Fetch the annotations again."
+        )
+    if found["people"] and found["people"]["in_two_splits"]:
+        yield Finding(
+            "remark",
+            f"{found['people']['in_two_splits']:,} people are in more than one split: the test may flatter.",
+            "Use the official splits, which keep people apart.",
+        )
+    crossing = {pair: n for pair, n in found["copies"].items() if "/" in pair and n}
+    if crossing:
+        listed = labels.copies(dataset.facts["digest"], dataset.table["split"])  # before any was left out
+        known = dataset.is_whole_celeba and listed == OFFICIAL_COPIES
+        pairs = ", ".join(f"{count} {pair}" for pair, count in crossing.items())
+        drop = "Run with -p drop_duplicates=True to leave those of train out. "
+        yield Finding(
+            "note" if known else "remark",
+            f"byte-identical images in two splits: {pairs}" + (", as in the official CelebA." if known else "."),
+            (drop if any("train" in pair for pair in crossing) else "") + "Nothing leaves images out of valid or test.",
+        )

@@ -1,0 +1,194 @@
+"""Intervals of the dataset metrics, by resampling persons: the images of one person are not independent.
+
+Whole persons are drawn with replacement (the cluster bootstrap: Davison and Hinkley, "Bootstrap Methods and their
+Application", 1997, section 3.8); without identities, images. Intervals are the percentiles 2.5 and 97.5. Tables have
+one row a quantity, indexed by what it is of ("overall" or an attribute) and the metric, and columns value, low, high.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pandas as pd
+
+from helpers.config import ATTRIBUTES
+from helpers.evaluation import metrics
+
+RESAMPLES = 1000
+AT_A_TIME = 100  # resamples; bounds the memory where every image is a person of its own
+BINS = 15  # of the expected calibration error, as in Guo et al., "On Calibration of Modern Neural Networks" (2017)
+OVERALL = ("loss", "mean_accuracy", "micro_f1", "macro_f1", "exact_match", "brier", "ece")
+EACH = ("loss", "accuracy", "precision", "recall", "f1", "brier", "ece")
+INDEX = pd.MultiIndex.from_tuples(
+    [("overall", name) for name in OVERALL] + [(of, name) for name in EACH for of in ATTRIBUTES], names=["of", "metric"]
+)
+_N = len(ATTRIBUTES)
+
+
+def bootstrap_scores(
+    logits: np.ndarray, targets: np.ndarray, identities: np.ndarray | None, thresholds=0.5, **draw
+) -> pd.DataFrame:
+    """Return the metrics of a split with their intervals: OVERALL and, for each attribute, EACH.
+
+    All of them are functions of sums over images, so each person is summed up once and a resample is a weighted
+    sum of persons. `draw`: resamples (1,000) and seed (0). A resampled calibration error is biased upwards: its
+    interval may lie above its value.
+    """
+    return intervals(sums_by_person(_per_image(logits, targets, thresholds), identities), _scores, INDEX, **draw)
+
+
+def every_interval(logits, targets, identities: np.ndarray | None, thresholds=0.5, **draw) -> pd.DataFrame:
+    """Return `bootstrap_scores` and `bootstrap_ranking` in one table, resampling persons.
+
+    Where there are persons, image_low and image_high are beside them: what resampling images would say. Without
+    persons, low and high are the images'.
+    """
+
+    def table(of: np.ndarray | None) -> pd.DataFrame:
+        scores = bootstrap_scores(logits, targets, of, thresholds, **draw)
+        return pd.concat([scores, bootstrap_ranking(logits, targets, of, **draw)])
+
+    if identities is None:
+        return table(None)
+    by_image = table(None)
+    return table(identities).assign(image_low=by_image["low"], image_high=by_image["high"])
+
+
+def bootstrap_difference(
+    one: tuple[np.ndarray, object], other: tuple[np.ndarray, object], targets, identities, **draw
+) -> pd.DataFrame:
+    """Return what `one` is above `other`, each (logits, thresholds) for the same images, with paired intervals.
+
+    Both are scored on the same persons drawn, so that what makes a resample easy or hard cancels.
+    """
+    columns = np.column_stack([_per_image(logits, targets, thresholds) for logits, thresholds in (one, other)])
+    half = columns.shape[1] // 2
+    sums = sums_by_person(columns, identities)
+    return intervals(sums, lambda drawn: _scores(drawn[:, :half]) - _scores(drawn[:, half:]), INDEX, **draw)
+
+
+def bootstrap_ranking(
+    logits: np.ndarray, targets: np.ndarray, identities: np.ndarray | None, resamples: int = RESAMPLES, seed: int = 0
+) -> pd.DataFrame:
+    """Return AUROC and average precision of each attribute, and their means as "overall", with intervals.
+
+    The scores are sorted once; a resample is a weight for each image.
+    """
+    person, count = number_persons(identities, len(logits))
+    columns = zip(np.asarray(logits).T, np.asarray(targets).T, strict=True)
+    rankings = [_Ranking(scores, truth) for scores, truth in columns]
+
+    def scores(weights: np.ndarray) -> np.ndarray:
+        by_image = (weights.astype(np.float32)[:, person[ranking.order]] for ranking in rankings)
+        return np.concatenate([ranking.scores(w) for ranking, w in zip(rankings, by_image, strict=True)], axis=1)
+
+    value = scores(np.ones((1, count)))
+    # A few at a time, which fit in the processor's cache.
+    drawn = np.concatenate([scores(weights) for weights in draws(count, resamples, seed, at_a_time=20)])
+    names = [(of, name) for of in ATTRIBUTES for name in ("auroc", "average_precision")]
+    names += [("overall", "auroc"), ("overall", "average_precision")]
+    return _table(_with_means(value), _with_means(drawn), pd.MultiIndex.from_tuples(names, names=["of", "metric"]))
+
+
+def _with_means(table: np.ndarray) -> np.ndarray:
+    return np.column_stack([table, table[:, 0::2].mean(1), table[:, 1::2].mean(1)])
+
+
+class _Ranking:
+    """One attribute's images from the highest score to the lowest; equal scores are one step."""
+
+    def __init__(self, scores: np.ndarray, truth: np.ndarray):
+        self.order = np.argsort(-scores, kind="stable")
+        self.positive = np.asarray(truth, np.float32)[self.order]
+        self.ends = np.flatnonzero(np.append(np.diff(scores[self.order]) != 0, True))
+
+    def scores(self, weights: np.ndarray) -> np.ndarray:
+        """Return AUROC and average precision (R, 2) for weights (R, N) in this order; NaN where a class is missing.
+
+        AUROC is the area under the trapezoids, average precision the sum of precision times the step in recall,
+        both over the distinct scores, as scikit-learn defines them.
+        """
+        found = np.cumsum(weights * self.positive, axis=1)[:, self.ends]
+        answered = np.cumsum(weights, axis=1)[:, self.ends]
+        positives, negatives = found[:, -1:], answered[:, -1:] - found[:, -1:]
+        alarms = answered - found
+        steps = np.diff(found, axis=1, prepend=0)
+        wider = np.diff(alarms, axis=1, prepend=0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            area = (wider * (found - steps / 2)).sum(1, dtype=np.float64, keepdims=True) / positives / negatives
+            precision = np.divide(found, answered, out=np.zeros_like(found), where=answered > 0)
+            average = (steps * precision).sum(1, dtype=np.float64, keepdims=True) / positives
+        average = np.where(negatives > 0, average, np.nan)
+        return np.column_stack([area, average])
+
+
+def intervals(
+    sums: np.ndarray,
+    statistic: Callable[[np.ndarray], np.ndarray],
+    index: pd.Index,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return `statistic` (sums (R, K) -> values (R, M)) of the persons' sums (P, K), with intervals."""
+    drawn = np.concatenate([statistic(weights @ sums) for weights in draws(len(sums), resamples, seed)])
+    return _table(statistic(sums.sum(0, keepdims=True)), drawn, index)
+
+
+def draws(persons: int, resamples: int, seed: int, at_a_time: int = AT_A_TIME) -> Iterator[np.ndarray]:
+    """Yield how often each person is drawn, (R, persons) at a time."""
+    rng, evenly = np.random.default_rng(seed), np.full(persons, 1 / persons)
+    for start in range(0, resamples, at_a_time):
+        yield rng.multinomial(persons, evenly, size=min(at_a_time, resamples - start))
+
+
+def sums_by_person(per_image: np.ndarray, identities: np.ndarray | None) -> np.ndarray:
+    """Return the sums (P, K) over each person's images of columns (N, K)."""
+    if identities is None:
+        return per_image
+    person, _ = number_persons(identities, len(per_image))
+    order = np.argsort(person, kind="stable")
+    starts = np.flatnonzero(np.diff(person[order], prepend=-1))
+    return np.add.reduceat(per_image[order], starts, axis=0)
+
+
+def number_persons(identities: np.ndarray | None, images: int) -> tuple[np.ndarray, int]:
+    """Return each image's person as a number from 0, and how many there are."""
+    if identities is None:
+        return np.arange(images), images
+    names, person = np.unique(identities, return_inverse=True)
+    return person, len(names)
+
+
+def _table(value: np.ndarray, drawn: np.ndarray, index: pd.Index) -> pd.DataFrame:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a quantity that no resample has is NaN
+        low, high = np.nanquantile(drawn, [0.025, 0.975], axis=0)
+    return pd.DataFrame({"value": value[0], "low": low, "high": high}, index=index)
+
+
+def _per_image(logits: np.ndarray, targets: np.ndarray, thresholds) -> np.ndarray:
+    """Return a row an image: 1, all right, and for each attribute loss, tp, fp, fn, tn, Brier, then p - y by bin."""
+    probability, truth = metrics.probabilities(logits), np.asarray(targets, bool)
+    predicted = probability >= np.asarray(thresholds)
+    excess = probability - truth
+    bins = metrics.calibration_bins(probability, BINS)
+    by_bin = [np.where(bins == number, excess, 0) for number in range(BINS)]
+    right = (predicted == truth).all(1)
+    counts = (predicted & truth, predicted & ~truth, ~predicted & truth, ~predicted & ~truth)
+    columns = [np.ones(len(truth)), right, metrics.bce_losses(logits, truth), *counts, excess**2, *by_bin]
+    return np.column_stack(columns).astype(np.float64)
+
+
+def _scores(sums: np.ndarray) -> np.ndarray:
+    """Return INDEX's values (R, M) from the sums (R, K) of `_per_image`'s columns."""
+    images, exact = sums[:, :1], sums[:, 1:2]
+    loss, tp, fp, fn, tn, brier = (sums[:, 2 + i * _N : 2 + (i + 1) * _N] for i in range(6))
+    by_bin = sums[:, 2 + 6 * _N :].reshape(len(sums), BINS, _N)
+    loss, brier, ece = loss / images, brier / images, np.abs(by_bin).sum(1) / images
+    accuracy, each_f1 = (tp + tn) / images, metrics.f1(tp, fp, fn)
+    precision, recall = (tp / (tp + wrong).clip(min=1) for wrong in (fp, fn))
+    micro = metrics.f1(tp.sum(1), fp.sum(1), fn.sum(1))
+    overall = [loss.mean(1), accuracy.mean(1), micro, each_f1.mean(1), exact[:, 0] / images[:, 0]]
+    return np.column_stack(
+        [*overall, brier.mean(1), ece.mean(1), loss, accuracy, precision, recall, each_f1, brier, ece]
+    )

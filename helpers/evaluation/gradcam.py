@@ -1,0 +1,83 @@
+"""Where in an image an answer comes from: Grad-CAM, and its control with randomised weights."""
+
+import copy
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.functional import interpolate, relu
+
+from helpers.config import IMAGE_SIZE
+from helpers.data.batches import normalise
+from helpers.system.devices import rng_kept
+
+__all__ = ["alikeness", "examples", "grad_cam", "randomised"]
+
+
+def grad_cam(model: nn.Module, images: torch.Tensor, attributes: list[int]) -> np.ndarray:
+    """Return for each image the map (B, 64, 64), in [0, 1], of what speaks for its attribute (an output's number).
+
+    Selvaraju et al., "Grad-CAM" (2017): the channels of the last feature map that still has places, weighted by the
+    mean gradient of the logit with respect to them, summed, and the positive part kept. `images` are uint8
+    (B, 3, 64, 64). A map of zeros says that nothing there speaks for the attribute.
+    """
+    network = getattr(model, "network", model).eval()  # of one that answers over mirror images too, the image's side
+    logits, features = _with_features(network, normalise(images))
+    chosen = logits[torch.arange(len(images)), torch.as_tensor(attributes, device=logits.device)]
+    (gradient,) = torch.autograd.grad(chosen.sum(), features)
+    maps = relu((gradient.mean((2, 3), keepdim=True) * features).sum(1, keepdim=True)).detach()
+    maps = interpolate(maps, size=(IMAGE_SIZE, IMAGE_SIZE), mode="bilinear", align_corners=False)[:, 0]
+    return (maps / maps.amax((1, 2), keepdim=True).clamp(min=1e-12)).cpu().numpy()
+
+
+def _with_features(model: nn.Module, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the logits and the last output (B, C, H, W) of a module in which H is above 1."""
+    kept = []
+
+    def keep(module, given, output):
+        if output.ndim == 4 and output.shape[2] > 1:
+            kept.append(output)
+
+    hooks = [module.register_forward_hook(keep) for module in model.modules()]  # a block's fires after its parts'
+    try:
+        return model(inputs), kept[-1]
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def examples(answers: np.ndarray, targets: np.ndarray, attribute: int, count: int, seed: int) -> list[int]:
+    """Return `count` images: half of them rightly said to have the attribute, half answered wrongly.
+
+    `answers` are 0/1 (N, 5). Drawn at random, so that they are typical and not the best; where one kind has too
+    few, more of the other, then of the rest.
+    """
+    order = np.random.default_rng(seed).permutation(len(answers))
+    yes, truth = answers[order, attribute] == 1, targets[order, attribute] == 1
+    right, wrong = order[yes & truth], order[yes != truth]
+    chosen = [*right[: count // 2], *wrong[: count - count // 2], *right[count // 2 :], *wrong[count // 2 :], *order]
+    return [int(row) for row in dict.fromkeys(chosen)][:count]
+
+
+def randomised(model: nn.Module, seed: int) -> nn.Module:
+    """Return a copy with all weights drawn anew: what its maps show, no training has put there.
+
+    Adebayo et al., "Sanity Checks for Saliency Maps" (2018).
+    """
+    control = copy.deepcopy(model)
+    with rng_kept():
+        torch.manual_seed(seed)
+        fresh = copy.deepcopy(model).cpu()
+        for module in fresh.modules():
+            if hasattr(module, "reset_parameters"):
+                module.reset_parameters()
+    control.load_state_dict(fresh.state_dict())
+    return control
+
+
+def alikeness(maps: np.ndarray, others: np.ndarray) -> float:
+    """Return the mean rank correlation between two sets of maps (B, H, W), image by image; 1 where they are alike."""
+    from scipy.stats import spearmanr  # comes with scikit-learn
+
+    pairs = [(a.ravel(), b.ravel()) for a, b in zip(maps, others, strict=True) if np.ptp(a) and np.ptp(b)]
+    return float(np.mean([spearmanr(*pair).statistic for pair in pairs])) if pairs else float("nan")

@@ -1,0 +1,150 @@
+"""Two checkpoints on the same images, group by group, and what one attribute's answers owe to the others."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+
+from helpers.config import ATTRIBUTES
+from helpers.evaluation.bootstrap import intervals, number_persons, sums_by_person
+
+__all__ = ["ENOUGH", "gaps", "mcnemar", "shortcuts", "slices"]
+
+ENOUGH = 30
+"""The number of images that a rate must be of for its gap to be named as the largest."""
+
+GROUPED_BY = ("Male", "Young")
+FOLDS = 5
+RATES = ("accuracy", "tpr", "fpr")
+
+
+def mcnemar(one: np.ndarray, other: np.ndarray, targets: np.ndarray) -> pd.DataFrame:
+    """Return for each attribute the images that only `one`, or only `other`, answers right, and McNemar's exact p.
+
+    `one` and `other` are 0/1 answers (N, 5) to the same images. The p-value is the binomial test's on the images
+    where exactly one is right (McNemar, 1947); it takes images for independent, which those of one person are not.
+    """
+    from scipy.stats import binomtest  # comes with scikit-learn
+
+    right, right_too = (np.asarray(answers, bool) == np.asarray(targets, bool) for answers in (one, other))
+    only, only_other = (right & ~right_too).sum(0), (~right & right_too).sum(0)
+    p = [binomtest(int(a), int(a + b)).pvalue if a + b else 1.0 for a, b in zip(only, only_other, strict=True)]
+    table = {"only_one": only, "only_other": only_other, "p": p}
+    return pd.DataFrame(table, index=pd.Index(ATTRIBUTES, name="attribute"))
+
+
+def groups(targets: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the images (N,) of each group by the labels Male, Young and both."""
+    truth = np.asarray(targets, bool)
+    male, young = (truth[:, ATTRIBUTES.index(name)] for name in GROUPED_BY)
+    sides = {"Male": male, "not Male": ~male, "Young": young, "not Young": ~young}
+    both = itertools.product(("Male", "not Male"), ("Young", "not Young"))
+    return sides | {f"{a}, {b}": sides[a] & sides[b] for a, b in both}
+
+
+def slices(predicted: np.ndarray, targets: np.ndarray, identities: np.ndarray | None, **draw) -> pd.DataFrame:
+    """Return accuracy, true and false positive rate (TPR, FPR) of each attribute in each group, with intervals.
+
+    One row a group, attribute and rate; `images` says how many the rate is of: all of the group, its positives,
+    its negatives. A rate of no image is NaN. `predicted` are 0/1 answers (N, 5).
+    """
+    inside = groups(targets)
+    sums = _sums(list(inside.values()), predicted, targets, identities)
+    index = pd.MultiIndex.from_product([inside, RATES, ATTRIBUTES], names=["group", "rate", "attribute"])
+    table = intervals(sums, lambda drawn: _rates(drawn, len(inside)), index, **draw)
+    return table.assign(images=_denominators(sums.sum(0, keepdims=True), len(inside))[0].astype(int))
+
+
+def gaps(predicted: np.ndarray, targets: np.ndarray, identities: np.ndarray | None, **draw) -> pd.DataFrame:
+    """Return the rates' differences between a group and all others, with intervals, the largest first.
+
+    The groups are Male, Young, and their four combinations. An attribute is not compared between groups that it
+    makes. `images` is the smaller of the two counts that the rates are of; gaps of fewer than ENOUGH come last.
+    """
+    inside = {name: member for name, member in groups(targets).items() if name in GROUPED_BY or "," in name}
+    sides = [side for member in inside.values() for side in (member, ~member)]
+    sums = _sums(sides, predicted, targets, identities)
+
+    def between(values: np.ndarray) -> np.ndarray:
+        each = values.reshape(len(values), len(inside), 2, -1)
+        return (each[:, :, 0] - each[:, :, 1]).reshape(len(values), -1)
+
+    index = pd.MultiIndex.from_product([inside, RATES, ATTRIBUTES], names=["group", "rate", "attribute"])
+    table = intervals(sums, lambda drawn: between(_rates(drawn, len(sides))), index, **draw)
+    counts = _denominators(sums.sum(0, keepdims=True), len(sides)).reshape(len(inside), 2, -1).min(1)
+    table = table.assign(images=counts.ravel().astype(int)).reset_index()
+    made_by = [a in g for a, g in zip(table["attribute"], table["group"], strict=True)]
+    table = table[~np.array(made_by) & table["value"].notna()]
+    table = table.assign(enough=table["images"] >= ENOUGH, size=table["value"].abs())
+    return table.sort_values(["enough", "size"], ascending=False, ignore_index=True).drop(columns="size")
+
+
+def _sums(sides: list[np.ndarray], predicted: np.ndarray, targets: np.ndarray, identities) -> np.ndarray:
+    """Return tp, fp, fn and tn of each attribute within each side (N,), summed over each person's images."""
+    answered, truth = np.asarray(predicted, bool), np.asarray(targets, bool)
+    counts = answered & truth, answered & ~truth, ~answered & truth, ~answered & ~truth
+    columns = [side[:, None] & count for side in sides for count in counts]
+    return sums_by_person(np.column_stack(columns).astype(np.float64), identities)
+
+
+def _parts(sums: np.ndarray, groups: int) -> np.ndarray:
+    """Return sums (R, K) as (R, groups, tp fp fn tn, 5)."""
+    return sums.reshape(len(sums), groups, 4, len(ATTRIBUTES))
+
+
+def _rates(sums: np.ndarray, groups: int) -> np.ndarray:
+    tp, fp, _, tn = np.moveaxis(_parts(sums, groups), 2, 0)
+    right = np.stack([tp + tn, tp, fp], axis=2).reshape(len(sums), -1)
+    of = _denominators(sums, groups)
+    return np.divide(right, of, out=np.full(right.shape, np.nan), where=of > 0)
+
+
+def _denominators(sums: np.ndarray, groups: int) -> np.ndarray:
+    tp, fp, fn, tn = np.moveaxis(_parts(sums, groups), 2, 0)
+    return np.stack([tp + fp + fn + tn, tp + fn, fp + tn], axis=2).reshape(len(sums), -1)
+
+
+def shortcuts(logits: np.ndarray, targets: np.ndarray, identities: np.ndarray | None, **draw) -> pd.DataFrame:
+    """Return how much of each attribute's answers the labels of the other four explain (R² of linear regressions).
+
+    `labels`: of the attribute's label, by the other labels: the tie that is in the data. `answers`: of the
+    network's logit, by the other labels. `beyond_its_label`: by how much the other labels raise what the attribute's
+    own label explains of the logit, with its interval low and high. All are of persons that the regression was not
+    fitted to (FOLDS of them in turn), so that they are about 0, or below, where there is nothing to explain.
+    """
+    truth, rows = np.asarray(targets, np.float64), {}
+    fold = _folds(identities, len(truth))
+    for column, attribute in enumerate(ATTRIBUTES):
+        others, own = np.delete(truth, column, axis=1), truth[:, [column]]
+        answer = np.asarray(logits, np.float64)[:, column]
+        nothing = others[:, :0]
+        errors = [_left(own[:, 0], by, fold) for by in (nothing, others)]
+        errors += [_left(answer, by, fold) for by in (nothing, others, own, np.column_stack([own, others]))]
+        sums = sums_by_person(np.column_stack(errors), identities)
+        table = intervals(sums, _explained, pd.Index(["labels", "answers", "beyond_its_label"]), **draw)
+        beyond = table.loc["beyond_its_label"]
+        rows[attribute] = table["value"].to_dict() | {"low": beyond["low"], "high": beyond["high"]}
+    return pd.DataFrame(rows).T.rename_axis("attribute")
+
+
+def _explained(sums: np.ndarray) -> np.ndarray:
+    """Return the three R² (R, 3) from the sums (R, 6) of squared errors, in the order of `shortcuts`."""
+    label, label_left, answer, by_others, by_own, by_all = sums.T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.stack([1 - label_left / label, 1 - by_others / answer, (by_own - by_all) / answer], axis=1)
+
+
+def _folds(identities: np.ndarray | None, images: int) -> np.ndarray:
+    """Return the fold (N,) of each image, all images of a person in one."""
+    person, count = number_persons(identities, images)
+    return np.random.default_rng(0).permutation(count)[person] % FOLDS
+
+
+def _left(values: np.ndarray, by: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    """Return the squared errors (N,) of a linear function of `by` (N, K), fitted to the other folds."""
+    features, errors = np.column_stack([np.ones(len(values)), by]), np.zeros(len(values))
+    for number in np.unique(fold):
+        out = fold == number
+        weights = np.linalg.lstsq(features[~out], values[~out], rcond=None)[0] if (~out).any() else 0 * features[0]
+        errors[out] = (values[out] - features[out] @ weights) ** 2
+    return errors

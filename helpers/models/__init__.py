@@ -1,0 +1,22 @@
+"""This room builds the networks, saves and loads their checkpoints, and exports them to ONNX.
+
+It may import `data` and the rooms before it.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "checkpoints": ["load_checkpoint"],
+        "networks": [
+            "COURSE_PARAMETERS",
+            "LogisticRegression",
+            "build_for",
+            "build_model",
+            "count_parameters",
+            "forward_flop",
+            "start_from_priors",
+        ],
+    },
+)

@@ -1,0 +1,25 @@
+"""This room draws the figures: each function takes data and returns the Axes or the Figure.
+
+It may import `checks` and the rooms before it.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "evaluation": ["plot_confusion", "plot_intervals", "plot_maps", "plot_reliability", "plot_slices"],
+        "grid": ["plot_differences", "plot_grid", "plot_isolation", "plot_parallel"],
+        "style": [
+            "SOFT",
+            "SPLIT_COLOURS",
+            "labels_in_words",
+            "plot_bars",
+            "plot_matrix",
+            "plot_rates",
+            "show_images",
+            "use_style",
+        ],
+        "training": ["plot_curves", "plot_dynamics", "plot_history", "plot_steps", "plot_sweeps"],
+    },
+)

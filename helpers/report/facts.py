@@ -1,0 +1,314 @@
+"""What follows from the results: cuts, margins, gaps and limits, computed where the report only words them."""
+
+import math
+import re
+from itertools import pairwise
+
+from helpers.config import ATTRIBUTES
+from helpers.data.official import OFFICIAL_COPIES, OFFICIAL_SIZES
+from helpers.notebook import notebook_parameters
+from helpers.training.grid_effects import over_seeds
+
+FACTORS = ("lr", "weight_decay", "channels_block3", "dropout")
+METRICS = ("mean_accuracy", "exact_match", "micro_f1", "macro_f1")
+NOT_PROTOCOL = {"run_name", "data_root", "allow_missing", "device", "seed", "checkpoint", "compare_with"}
+AT_START = ("loss at initialisation is near ln 2", "loss with the priors' bias is near their entropy")
+NORMAL = 1.96  # standard errors from the middle of a 95 % interval to its ends
+FEW = 100  # positive images; with fewer, a rate moves by a point when one image does
+LAYER = re.compile(r"^[│├└─ ]+(\w+): [\d-]+ +\[\d+, ([\d, ]+)\] +([\d,]+|--) +([\d,]+|--)$", re.MULTILINE)
+
+
+def gather(results: dict[str, dict | None], scorecard: list[dict]) -> dict:
+    """Return the facts by section; None for those whose notebook has not run."""
+    there = {name: result for name, result in results.items() if result}
+    found = {
+        "data": _data([result["data"] for result in there.values()]),
+        "newest": max(there.values(), key=lambda result: result["written"]),
+        "mixed_data": len({result["data"]["fingerprint"] for result in there.values()}) > 1,
+        "commits": list(dict.fromkeys(result["environment"]["git_commit"] for result in there.values())),
+        "cuts": cuts(there),
+        "used": {name: used_parameters(name, result) for name, result in there.items()},
+        "checks": scorecard,
+        "official": OFFICIAL_SIZES,
+        "official_copies": OFFICIAL_COPIES,
+    }
+    sections = {
+        "labels": ("01_data", labels),
+        "model": ("02_baselines", model),
+        "overfit": ("03_overfit", overfit),
+        "grid": ("05_grid", grid),
+        "training": ("06_final", training),
+        "extra": ("06_final", extra),
+        "test": ("07_test", test),
+    }
+    found["linear"] = (
+        linear(there["02_baselines"], there["06_final"]) if {"02_baselines", "06_final"} <= set(there) else None
+    )
+    return found | {name: fact(there[nb]) if nb in there else None for name, (nb, fact) in sections.items()}
+
+
+def _data(described: list[dict]) -> dict:
+    """Return the first notebook's data: drawn if any notebook's are, all of CelebA if every notebook's are."""
+    return described[0] | {
+        "drawn": any(data["drawn"] for data in described),
+        "whole_celeba": all(data["whole_celeba"] for data in described),
+        "left_out": described[0].get("left_out", 0),
+        # Runs from before this was recorded: the splits are known to be official where all of CelebA is there.
+        "official_splits": all(data.get("official_splits", data["whole_celeba"]) for data in described),
+    }
+
+
+# What was cut
+
+
+def cuts(results: dict[str, dict]) -> list[dict]:
+    """Return the parameters that differ from the course's protocol: the notebooks' defaults, or the grid's best."""
+    rows = []
+    for notebook, result in results.items():
+        defaults, sizes = notebook_parameters(notebook), result["data"]["split_sizes"]
+        for name, value in used_parameters(notebook, result).items():
+            if name in NOT_PROTOCOL or (defaults[name] is None and result.get("origin", {}).get(name) == "grid's best"):
+                continue
+            here, protocol = (_images_used(name, number, sizes) for number in (value, defaults[name]))
+            if here != protocol:
+                rows.append({"notebook": notebook, "parameter": name, "protocol": protocol, "here": here})
+    return rows
+
+
+def used_parameters(notebook: str, result: dict) -> dict:
+    """Return what the notebook's parameters were, as far as its results tell, in its `parameters` cell's order."""
+    used = dict(result["parameters"])
+    if notebook == "02_baselines":
+        used |= {f"probe_{name}": value for name, value in result["probe"].items()}
+    if notebook == "03_overfit":
+        used["overfit_images"] = used["train_images"]
+    if notebook == "04_lr_finder":
+        used["seeds"] = [row["seed"] for row in result["by_seed"][1:]] or None
+        used |= dict(zip(("first_lr", "last_lr"), result["range"], strict=True))
+        if not result["diverged"]:
+            used["sweep_steps"] = result["steps"]
+    if notebook == "05_grid":
+        used |= {f"grid_{factor}": levels(result["cells"], factor) for factor in FACTORS}
+        used["seeds"] = [seed for seed in result["seeds"] if seed != used["seed"]] or None
+        used["halving"] = result["halving"]
+    if notebook == "06_final":
+        used |= {f"extra_{name}": result["extra"][name] for name in ("arch", "lr", "batch_size")}
+        used["extra_epochs"] = result["extra"]["max_epochs"]
+    return {name: used[name] for name in notebook_parameters(notebook) if name in used}
+
+
+def _images_used(name: str, value, sizes: dict[str, int]):
+    """Return the value, with 0 ("all") for a number of images that the split does not exceed."""
+    if name not in ("train_images", "valid_images"):
+        return value
+    return value if 0 < value < sizes[name.removesuffix("_images")] else 0
+
+
+# Section by section
+
+
+def labels(result: dict) -> dict:
+    """Return the labels' extremes, the largest shift in standard errors and the strongest pair."""
+    rates, sizes = result["rates"], result["data"]["split_sizes"]
+    shift = result["largest_shift"]
+    rate = rates[shift["split"]][shift["attribute"]]
+    error = math.sqrt(rate * (1 - rate) / sizes[shift["split"]])
+    correlation = result["correlation"]
+    pairs = [(a, b) for i, a in enumerate(ATTRIBUTES) for b in ATTRIBUTES[i + 1 :]]
+    strongest = max(pairs, key=lambda pair: abs(correlation[pair[0]][pair[1]] or 0))
+    return {
+        "rarest": min(rates["train"], key=rates["train"].get),
+        "commonest": max(rates["train"], key=rates["train"].get),
+        "shift_errors": abs(shift["points"] / 100) / error if error else None,
+        "pair": strongest,
+        "pair_correlation": correlation[strongest[0]][strongest[1]],
+        "pair_together": result["cooccurrence"][strongest[0]][strongest[1]],
+    }
+
+
+def model(result: dict) -> dict:
+    """Return the baselines by name, the best without images for each metric, and the layers."""
+    table = {row["baseline"]: row for row in result["baselines"]}
+    blind = {name: row for name, row in table.items() if name != "logistic regression"}
+    rows = [(kind, f"({shape})", _whole(count), _whole(work)) for kind, shape, count, work in _layers(result["layers"])]
+    return {
+        "table": table,
+        "best_blind": {metric: max(blind, key=lambda name: blind[name][metric]) for metric in METRICS},
+        "layers": rows,
+        "ln2": math.log(2),
+        "passed": [check["passed"] for check in result["checks"] if check["name"] in AT_START],
+        "probes": [check for check in result["checks"] if check["name"] not in AT_START],
+    }
+
+
+def _layers(summary: str) -> list[tuple[str, ...]]:
+    """Return (kind, shape, parameters, multiply-adds) of each single layer in torchinfo's summary."""
+    return [row for row in LAYER.findall(summary) if row[0] != "Sequential"]
+
+
+def _whole(text: str) -> int | None:
+    return None if text == "--" else int(text.replace(",", ""))
+
+
+def overfit(result: dict) -> dict:
+    """Return the first epochs by hand and by `fit`, and whether the valid loss rose."""
+    by_fit = [row["train_loss"] for row in result["history"]]
+    return {
+        "memorised": result["wrong_labels"] == 0 and result["first_epoch_below"] is not None,
+        "first": list(zip(result["by_hand"], by_fit, strict=False)),
+        "rose": result["valid_loss_last"] > result["valid_loss_lowest"],
+        "ratio": result["valid_loss_last"] / result["valid_loss_lowest"],
+    }
+
+
+def grid(result: dict) -> dict:
+    """Return the grid's reading: its levels, the best cell's margin, and the levels at an edge."""
+    cells = result["cells"]
+    finished = [cell for cell in result["finalists"] if cell["val_loss"] is not None]
+    losses = sorted(cell["val_loss"] for cell in finished)
+    steps = [second - first for first, second in pairwise(losses)]
+    return {
+        "levels": {factor: levels(cells, factor) for factor in FACTORS},
+        "edges": {factor: _edge(levels(cells, factor), result["best"][factor]) for factor in FACTORS},
+        "top": finished[0] if finished else None,
+        "margin": steps[0] if steps else None,
+        "range": losses[-1] - losses[0] if steps else None,
+        "diverged": sum(cell["val_loss"] is None for cell in cells),
+        "reference": next((cell for cell in cells if all(cell[f] == result["best"][f] for f in FACTORS)), None),
+        "best_f1": max(result["finalists"], key=lambda cell: cell["val_f1"] or 0),
+        "next": {edge["factor"]: edge["next"] for edge in result["edges"]},
+        "compared": [row for row in result["effects"] if row["verdict"] is not None],
+        "beyond_noise": [row for row in result["effects"] if row["verdict"] in ("lower", "higher")],
+        "several_seeds": len(result["seeds"]) > 1,
+        "neighbours": {factor: _neighbours(cells, result["best"], factor) for factor in FACTORS},
+    }
+
+
+def levels(cells: list[dict], factor: str) -> list:
+    """Return a factor's values in the grid, ascending."""
+    return sorted({cell[factor] for cell in cells})
+
+
+def _edge(values: list, best) -> str:
+    """Say where the best value lies: "fixed" (there is one value), "lowest", "highest" or "inside"."""
+    if len(values) == 1:
+        return "fixed"
+    return {values[0]: "lowest", values[-1]: "highest"}.get(best, "inside")
+
+
+def _neighbours(cells: list[dict], best: dict, factor: str) -> list[dict]:
+    """Return the best cell and those that differ from it in `factor` alone, by its value."""
+    others = [other for other in FACTORS if other != factor]
+    alike = [cell for cell in cells if all(cell[other] == best[other] for other in others)]
+    return sorted(alike, key=lambda cell: cell[factor])
+
+
+def training(result: dict) -> dict:
+    """Return what the final training's history shows: gap, what followed the best epoch, time."""
+    history, best = result["history"], result["best"]
+    last = history[-1]
+    losses = [row["val_loss"] for row in history if row["val_loss"] is not None]
+    steps = [second - first for first, second in pairwise(losses)]
+    rise = _less(last["val_loss"], best["val_loss"])
+    return {
+        "spread": over_seeds(result["seeds"]),
+        "gap": _less(best["val_loss"], best["train_eval_loss"]),
+        "last": last,
+        "last_gap": _less(last["val_loss"], last["train_eval_loss"]),
+        "rise": rise,
+        "best_is_last": result["best_epoch"] == last["epoch"],
+        "later": len(history) - result["best_epoch"],
+        "rises": [step for step in steps if step > 0],
+        "seconds": sum(row["seconds"] for row in history),
+    }
+
+
+def linear(baselines: dict, final: dict) -> dict:
+    """Return the final training's best epoch beside logistic regression on raw pixels, both on valid."""
+    row = next(row for row in baselines["baselines"] if row["baseline"] == "logistic regression")
+    return {
+        "accuracy": row["mean_accuracy"],
+        "gain": final["best"]["val_acc"] - row["mean_accuracy"],
+        "gain_f1": final["best"]["val_f1"] - row["micro_f1"],
+        "same_images": baselines["images"]["valid"] == final["images"]["valid"],
+    }
+
+
+def extra(result: dict) -> dict:
+    """Return what the additional iteration gains on the final training and costs, and the benchmark's steps."""
+    final, other = result["best"], result["extra"]
+    words = {step["arm"]: step["adds"] for step in other["steps"]}
+    return {
+        "gain": _less(final["val_loss"], other["best"]["val_loss"]),
+        "same_epochs": other["max_epochs"] == result["parameters"]["max_epochs"],
+        "differences": {row["metric"]: row for row in other["differences"] or []},
+        "costs": {row["index"]: row for row in other["costs"]},
+        "steps": [
+            step | _bounds(step, "gain") | _bounds(step, "change") | {"over_adds": words.get(step["over"], "")}
+            for step in other["steps"]
+        ],
+    }
+
+
+def _bounds(step: dict, name: str) -> dict:
+    """Return a step's `name`, `name`_low and `name`_high as one value with its interval; None where it has none."""
+    value, low, high = (step[f"{name}{end}"] for end in ("", "_low", "_high"))
+    return {name: None if value is None else {"value": value, "low": low, "high": high}}
+
+
+def test(result: dict) -> dict:
+    """Return test beside valid and the majority answer, overall and for each attribute."""
+    valid, scores, majority = result["overall"]["valid"], result["overall"]["test"], result["majority"]
+    rows = _by_attribute(result)
+    gap = scores["mean_accuracy"] - valid["mean_accuracy"]
+    table = _nested(result["intervals"], "of", "metric")
+    both = table["overall"]["mean_accuracy"], result["valid_interval"]
+    error = math.hypot(*((row["high"] - row["low"]) / (2 * NORMAL) for row in both))
+    return {
+        "gap": {metric: _less(scores[metric], valid[metric]) for metric in ("loss", *METRICS)},
+        "gap_errors": abs(gap) / error if error else None,
+        "gain": {metric: scores[metric] - majority[metric] for metric in METRICS},
+        "rows": rows,
+        "weakest": min(rows, key=lambda row: row["f1"] or 0),
+        "strongest": max(rows, key=lambda row: row["f1"] or 0),
+        "beaten": [row["attribute"] for row in rows if row["accuracy"] > row["majority"]],
+        "never": [row["attribute"] for row in rows if row["tp"] + row["fp"] == 0],
+        "few": [row for row in rows if row["positives"] < FEW],
+        "one_threshold": len(set(result["thresholds"])) == 1,
+        "intervals": table,
+        "groups": _nested([row for row in result["groups"] if row["rate"] == "accuracy"], "group", "attribute"),
+        "goals": [row for row in result["threshold_gains"] if row["of"] == "overall"],
+        "differences": result["comparison"] and _nested(result["comparison"]["differences"], "of", "metric")["overall"],
+        "largest_gap": next((gap for gap in result["gaps"] if gap["enough"]), None),
+        "leaning": max(
+            (row for row in result["shortcuts"] if (row["low"] or 0) > 0), key=lambda row: row["low"], default=None
+        ),
+    }
+
+
+def _nested(rows: list[dict], outer: str, inner: str) -> dict[str, dict[str, dict]]:
+    """Return a table's rows as [value of `outer`][value of `inner`]."""
+    table: dict[str, dict[str, dict]] = {}
+    for row in rows:
+        table.setdefault(row[outer], {})[row[inner]] = row
+    return table
+
+
+def _by_attribute(result: dict) -> list[dict]:
+    """Return the rows of the test with the valid F1 and the share of the commoner answer beside them."""
+    valid = {row["attribute"]: row["f1"] for row in result["per_attribute"]["valid"]}
+    rows = []
+    for row in result["per_attribute"]["test"]:
+        positives, negatives = row["tp"] + row["fn"], row["fp"] + row["tn"]
+        majority = max(positives, negatives) / (positives + negatives)
+        rows.append(row | {"positives": positives, "majority": majority, "valid_f1": valid[row["attribute"]]})
+    return rows
+
+
+def _less(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else a - b
+
+
+def batches_times_size(images: int, batch_size: int) -> int:
+    """Return what a count of batches times their size makes of a number of images."""
+    return math.ceil(images / batch_size) * batch_size

@@ -1,0 +1,200 @@
+"""The report: a run's results laid out in words, section by section, in French or English."""
+
+import base64
+import json
+import math
+from dataclasses import dataclass, field
+from functools import partial
+from html import escape
+from pathlib import Path
+
+import jinja2
+import yaml
+
+from helpers.config import ATTRIBUTES, FIGURES, IMAGE_SIZE, MEAN, META, RUNS, STD, check_parameter
+from helpers.data import augmentation
+from helpers.errors import StudyError
+from helpers.evaluation.bootstrap import BINS
+from helpers.evaluation.groups import ENOUGH
+from helpers.models.networks import COURSE_PARAMETERS
+from helpers.notebook import ORDER, say
+from helpers.report.facts import FEW, batches_times_size, gather
+from helpers.report.wording import filters, typeset
+from helpers.study import OPTIMIZERS, SCORECARD
+
+TEMPLATES = Path(__file__).parent / "templates" / "report"
+# The sections, numbered from 0 as in the course, and the notebooks that each cannot do without.
+SECTIONS = {
+    "general": (),
+    "data": ("01_data",),
+    "model": ("02_baselines",),
+    "overfit": ("03_overfit",),
+    "lr_finder": ("04_lr_finder",),
+    "grid": ("05_grid",),
+    "training": ("06_final",),
+    "comparisons": ("05_grid",),
+    "extra": ("06_final",),
+    "test": ("07_test",),
+    "limits": (),
+    "reproducibility": (),
+    "references": (),
+}
+# What the course's own report states, of all of CelebA; shown beside this run's figures, never among them.
+COURSE = {
+    "test": {"loss": 0.1486, "mean_accuracy": 0.9403, "micro_f1": 0.9165},
+    "parameters": COURSE_PARAMETERS,
+    "lr_window": (1e-4, 1e-2),
+    "initial_loss": (0.3, 0.4),  # stated, and impossible
+    "majority": 0.78,  # stated as the baseline; it is Young's alone
+}
+# Of all of CelebA: the majority answer's mean accuracy, and the entropy of the train rates.
+CELEBA = {"majority": {"valid": 0.744, "test": 0.753}, "prior_entropy": 0.467}
+CONSTANTS = {
+    "ATTRIBUTES": ATTRIBUTES,
+    "META": META,
+    "IMAGE_SIZE": IMAGE_SIZE,
+    "MEAN": MEAN,
+    "STD": STD,
+    "DEGREES": augmentation.MAX_DEGREES,
+    "JITTER": augmentation.JITTER,
+    "HUE": augmentation.HUE,
+    "COURSE": COURSE,
+    "CELEBA": CELEBA,
+    "FEW": FEW,
+    "SURE": 0.95,  # of every interval
+    "BINS": BINS,
+    "ENOUGH": ENOUGH,
+    "MEMORISED": 0.01,  # of 03's check
+    "OPTIMIZERS": OPTIMIZERS,
+    "HABIT": 0.5,  # the threshold that is usual
+    "TERA": "10¹²",
+    "ln2": math.log(2),
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """A run's results, read, and the language to tell them in."""
+
+    run_name: str
+    language: str
+    author: str
+    results: dict[str, dict | None]  # by notebook; None where it has not run
+    journal: dict
+    config: str  # config.yaml, or "" before the final training
+    environment: jinja2.Environment = field(repr=False)
+
+
+def load_report(run_name: str, language: str = "fr", author: str = "") -> Report:
+    """Read a run's results; StudyError where there is no run, or a file of it is damaged."""
+    for name, value in (("run_name", run_name), ("language", language), ("author", author)):
+        check_parameter(name, value)
+    folder = RUNS / run_name
+    results = {notebook: _read_json(folder / "results" / f"{notebook}.json") for notebook in ORDER}
+    if not any(results.values()):
+        raise StudyError(
+            f"There is no run {run_name!r}: {folder} holds no results. Run the notebooks first: "
+            f"python -m helpers run --profile demo --run-name {run_name}"
+        )
+    config = folder / "config.yaml"
+    scorecard = _read_json(folder / "results" / SCORECARD) or []
+    try:
+        environment = _environment(run_name, language, author, results, scorecard)
+    except (KeyError, TypeError) as error:
+        raise StudyError(_other_version(run_name, repr(error))) from error
+    return Report(
+        run_name=run_name,
+        language=language,
+        author=author,
+        results=results,
+        journal=_read_json(folder / "run.json") or {},
+        config=config.read_text(encoding="utf-8") if config.is_file() else "",
+        environment=environment,
+    )
+
+
+def report_title(run_name: str, language: str = "fr") -> str:
+    """Return the report's title, which says so where the faces are drawn."""
+    titles = _words(language)["title"]
+    results = (_read_json(RUNS / run_name / "results" / f"{notebook}.json") for notebook in ORDER)
+    return titles["drawn" if any(result["data"]["drawn"] for result in results if result) else "celeba"]
+
+
+def show_section(report: Report, name: str):
+    """Show one section of the report."""
+    say(render(report, name))
+
+
+def render(report: Report, name: str) -> str:
+    """Return one section as Markdown, or a warning in its place that names the notebooks to run."""
+    if name not in SECTIONS:
+        raise StudyError(f"There is no section {name!r} in the report; there are: {', '.join(SECTIONS)}.")
+    number = list(SECTIONS).index(name)
+    missing = [notebook for notebook in SECTIONS[name] if report.results[notebook] is None]
+    words = {"number": number, "heading": report.environment.globals["w"]["sections"][name], "missing": missing}
+    body = f"{report.language}/{number:02d}_{name}.md.j2"
+    try:
+        text = report.environment.get_template("section.md.j2").render(
+            words, body=body, journal=report.journal, config=report.config
+        )
+    except jinja2.UndefinedError as error:
+        raise StudyError(_other_version(report.run_name, error)) from error
+    return typeset(text, report.language)
+
+
+def _other_version(run_name: str, error) -> str:
+    return (
+        f"The results of run {run_name!r} lack something that the report shows ({error}): another version of the "
+        "notebooks wrote them. Run the notebooks again."
+    )
+
+
+def _environment(run_name: str, language: str, author: str, results: dict, scorecard: list) -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    words, facts = _words(language), gather(results, scorecard)
+    environment.filters |= filters(language)
+    environment.globals |= CONSTANTS | {
+        "run_name": run_name,
+        "author": escape(author, quote=False),
+        "language": language,
+        "w": words,
+        "r": {notebook.partition("_")[2]: result for notebook, result in results.items()},
+        "ran": {notebook: result for notebook, result in results.items() if result},
+        "not_run": [notebook for notebook, result in results.items() if not result],
+        "facts": facts,
+        "batches_times_size": batches_times_size,
+        "figure": partial(_figure, FIGURES / run_name, words, facts["data"]["drawn"]),
+    }
+    return environment
+
+
+def _words(language: str) -> dict:
+    return yaml.safe_load((TEMPLATES / check_parameter("language", language) / "words.yaml").read_text("utf-8"))
+
+
+def _figure(folder: Path, words: dict, drawn: bool, name: str, caption: str, kind: str = "") -> str:
+    """Return a figure as HTML, its image within it: it shows wherever the notebook lies."""
+    path = folder / f"{name}.png"
+    if not path.is_file():
+        return f'\n<div class="warning">\n\n{words["no_figure"].format(name=path.name)}\n\n</div>\n'
+    image = base64.b64encode(path.read_bytes()).decode()
+    caption = f"{caption} {words['drawn_figure']}." if drawn else f"{caption}."
+    opening = f'<figure class="{kind}">' if kind else "<figure>"
+    return (
+        f'\n{opening}<img src="data:image/png;base64,{image}" alt="{escape(caption)}">'
+        f"<figcaption>{caption}</figcaption></figure>\n"
+    )
+
+
+def _read_json(path: Path) -> dict | None:
+    if not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
+        raise StudyError(f"{path} cannot be read ({error}); run {path.stem} again.") from error

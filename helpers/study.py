@@ -1,0 +1,246 @@
+"""Run folders: results, figures, checkpoints and logs of one run, each in its place."""
+
+import getpass
+import json
+import math
+import platform
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+
+from helpers.checks import Checks
+from helpers.config import CHECKPOINTS, FIGURES, META, ROOT, RUNS, Config
+from helpers.data.batches import Split, load_split
+from helpers.data.celeba import Dataset
+from helpers.errors import StudyError
+from helpers.models.checkpoints import save_checkpoint
+from helpers.models.networks import architecture
+from helpers.system.devices import choose_device, describe
+from helpers.system.files import append_json, file_md5, read_jsons, write_text
+
+__all__ = ["Run"]
+
+OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW"}  # as the course and torch name them
+SCORECARD = "checks.json"  # in results/
+TEST_LOG = "test_opened.jsonl"  # in the run's folder, and only ever added to
+
+
+class Run:
+    """The folders of one run, as seen by one notebook.
+
+    Results go to runs/<run_name>/results/<notebook>.json, figures to figures/<run_name>/, weights to
+    checkpoints/<run_name>/. `dataset` is what the notebook reads, where it reads one; `checks` are its sanity
+    checks, which go to results/checks.json with those of the other notebooks.
+    """
+
+    def __init__(self, notebook: str, config: Config, dataset: Dataset | None = None):
+        self.notebook, self.config, self.dataset = notebook, config, dataset
+        self.folder = RUNS / config.run_name
+        self.results = self.folder / "results"
+        self.figures = FIGURES / config.run_name
+        self.checkpoints = CHECKPOINTS / config.run_name
+        self._started = time.perf_counter()
+        for folder in (self.results, self.figures):
+            _make(folder)
+        self.checks = Checks(notebook, self.results / SCORECARD)
+
+    def write(self, **results) -> Path:
+        """Write the notebook's results, with its parameters, data and environment, as JSON."""
+        content = {
+            "notebook": self.notebook,
+            "written": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(time.perf_counter() - self._started, 1),
+            "parameters": self.config.to_dict(),
+            "data": self._describe_data(),
+            "environment": environment(choose_device(self.config.device)),
+            **results,
+            "checks": self.checks.rows,
+        }
+        path = self.results / f"{self.notebook}.json"
+        write_text(path, json.dumps(plain(content), indent=1, ensure_ascii=False))
+        print(f"Results: {short_path(path)}")
+        return path
+
+    def read(self, notebook: str, needed_for: str = "") -> dict:
+        """Return another notebook's results; StudyError says which notebook to run where there are none."""
+        path = self.results / f"{notebook}.json"
+        if not path.is_file():
+            why = f" {needed_for}" if needed_for else ""
+            raise StudyError(
+                f"{self.notebook} needs the results of {notebook}{why}, and {short_path(path)} is not there. "
+                f"Run {notebook} first, with run_name={self.config.run_name!r}."
+            )
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    def has(self, notebook: str) -> bool:
+        """Say whether that notebook's results are there."""
+        return (self.results / f"{notebook}.json").is_file()
+
+    def save_figure(self, figure, name: str, note: str = "") -> Path:
+        """Save a figure as figures/<run_name>/<notebook>_<name>.png; drawn faces are said to be drawn.
+
+        `note` stands below it: how many images, which seeds.
+        """
+        if note:
+            figure.text(0.0, -0.01, note, ha="left", va="top", fontsize=7.5, color="#555")
+        if self.dataset is not None and self.dataset.drawn:
+            figure.text(1.0, -0.01, "drawn faces", ha="right", va="top", fontsize=7.5, color="#a33")
+        path = self.figures / f"{self.notebook}_{name}.png"
+        try:
+            figure.savefig(path, dpi=150, bbox_inches="tight", facecolor="white")
+        except OSError as error:
+            raise StudyError(f"The figure {path} cannot be written ({error}).") from error
+        return path
+
+    def save_checkpoint(self, name: str, model, epoch: int, metrics: dict, config: Config | None = None):
+        """Write checkpoints/<run_name>/<name>.pt."""
+        path = self.checkpoints / f"{name}.pt"
+        source = self.dataset.source if self.dataset else "unknown"
+        save_checkpoint(path, model, config or self.config, epoch, metrics, source)
+
+    def write_config(self, config: Config):
+        """Write runs/<run_name>/config.yaml in the course's form."""
+        content = {
+            "model": {
+                **architecture(config),
+                "num_classes": META["num_classes"],
+                "input_shape": list(META["input_shape"]),
+            },
+            "train": {
+                "seed": config.seed,
+                "batch_size": config.batch_size,
+                "epochs": config.max_epochs,
+                "optimizer": {
+                    "name": OPTIMIZERS[config.optimizer],
+                    "lr": config.lr,
+                    "weight_decay": config.weight_decay,
+                },
+            },
+        }
+        write_text(self.folder / "config.yaml", yaml.safe_dump(content, sort_keys=False))
+
+    def tensorboard(self, name: str) -> Callable[[dict, object], None]:
+        """Return an `on_epoch` for `fit` that logs to runs/<run_name>/tensorboard/<name>, begun anew."""
+        from torch.utils.tensorboard import SummaryWriter  # a second to import: only where it is used
+
+        folder = self.folder / "tensorboard" / name
+        for old in folder.glob("events.out.tfevents.*"):
+            old.unlink()
+        writer = SummaryWriter(str(folder))
+        tags = {"train_loss": "train/loss", "val_loss": "val/loss", "val_f1": "val/f1", "val_acc": "val/acc"}
+
+        def log(row: dict, model=None):
+            for column in tags.keys() & row.keys():
+                writer.add_scalar(tags[column], row[column], row["epoch"])
+            writer.flush()
+
+        return log
+
+    def open_test(self, device: torch.device, checkpoints: list[Path]) -> Split:
+        """Load the test split, after writing down who opens it, when and for which checkpoints (TEST_LOG)."""
+        record = {
+            "when": datetime.now(UTC).isoformat(timespec="seconds"),
+            "who": _user(),
+            "notebook": self.notebook,
+            "checkpoints": {str(path): file_md5(path) for path in checkpoints},
+            "data": self.dataset.fingerprint,
+        }
+        append_json(self.folder / TEST_LOG, record)
+        return load_split(self.dataset, "test", device)
+
+    @property
+    def test_openings(self) -> list[dict]:
+        """Every opening of the test split in this run, the oldest first."""
+        return read_jsons(self.folder / TEST_LOG)
+
+    def _describe_data(self) -> dict | None:
+        if self.dataset is None:
+            return None
+        return {
+            "source": self.dataset.source,
+            "drawn": self.dataset.drawn,
+            "root": str(self.dataset.root),
+            "images": len(self.dataset.annotations),
+            "listed": self.dataset.listed,
+            "split_sizes": self.dataset.split_sizes,
+            "layout": self.dataset.layout.name,
+            "official_splits": self.dataset.has_official_splits,
+            "whole_celeba": self.dataset.is_whole_celeba,
+            "left_out": self.dataset.left_out,
+            "fingerprint": self.dataset.fingerprint,
+        }
+
+
+def environment(device: torch.device) -> dict:
+    """Return what a result was computed with: versions, processor and git commit."""
+    return {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "device": describe(device),
+        "device_type": device.type,
+        "git_commit": _git_commit(),
+    }
+
+
+def _git_commit() -> str:
+    """Return the commit, with "+" where files differ from it; empty outside a git checkout."""
+
+    def git(*arguments) -> str:
+        command = ["git", "-C", str(ROOT), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    try:
+        commit = git("rev-parse", "--short=12", "HEAD")
+        return commit + ("+" if commit and git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def _user() -> str:
+    """Return who runs this, as user@machine."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        name = "unknown"
+    return f"{name}@{socket.gethostname()}"
+
+
+def plain(value):
+    """Return `value` in JSON's types: tables as lists of rows, arrays as lists, what is not finite as null."""
+    if isinstance(value, pd.DataFrame):
+        named = value if isinstance(value.index, pd.RangeIndex) else value.reset_index()
+        return plain(named.to_dict(orient="records"))
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray | pd.Series):
+        return plain(value.tolist() if isinstance(value, np.ndarray) else value.to_dict())
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
+def _make(folder: Path):
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StudyError(f"The folder {folder} cannot be made ({error.strerror or error}).") from error
+
+
+def short_path(path: Path) -> str:
+    """Return a path as one types it in the project's folder, where it lies there."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)

@@ -1,0 +1,213 @@
+"""Training and prediction on one device: `fit`, `predict_logits`, and where the time of a training step goes."""
+
+import copy
+import itertools
+import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from helpers.config import Config
+from helpers.data.batches import Split, batches_per_epoch, chunk_size, endless_batches, normalise, training_batches
+from helpers.evaluation import metrics
+from helpers.models.networks import build_for
+from helpers.system.devices import autocast, keep_freed_memory, rng_kept
+from helpers.system.progress import bar, line
+from helpers.training.optim import WeightAverage, batch_loss, build_optimizer, build_step, learning_rates, set_lr
+
+EVALUATION_BATCH = 512
+PARTS = ("input", "forward", "backward", "optimizer")  # of a training step
+
+
+@torch.inference_mode()
+def predict_logits(model: nn.Module, split: Split, precision: str = "auto") -> np.ndarray:
+    """Return the logits (N, 5) of a whole split in eval mode, without augmentation; the mode is kept."""
+    was_training = model.training
+    model.eval()
+    logits = []
+    for images in split.images.split(EVALUATION_BATCH):
+        images = images.to(split.device, non_blocking=True)
+        with autocast(split.device, precision):
+            logits.append(model(normalise(images)).float())
+    model.train(was_training)
+    return torch.cat(logits).cpu().numpy()
+
+
+def evaluate(model: nn.Module, split: Split, precision: str = "auto") -> dict[str, float]:
+    """Return `metrics.scores` of the model on a whole split."""
+    return metrics.scores(predict_logits(model, split, precision), split.targets.cpu().numpy())
+
+
+def every_score(model: nn.Module, split: Split, precision: str = "auto") -> dict[str, float]:
+    """Return `metrics.scores`, mean AUROC and average precision, and the accuracy of each attribute."""
+    logits, targets = predict_logits(model, split, precision), split.targets.cpu().numpy()
+    by_attribute = metrics.per_attribute(logits, targets)
+    means = by_attribute[["auroc", "average_precision"]].mean().to_dict()
+    return metrics.scores(logits, targets) | means | by_attribute["accuracy"].to_dict()
+
+
+def fit(
+    model: nn.Module,
+    train: Split,
+    valid: Split,
+    config: Config,
+    *,
+    augmented: bool = True,
+    measure_on: Split | None = None,
+    on_epoch: Callable[[dict, nn.Module], None] | None = None,
+    label: str = "train",
+) -> pd.DataFrame:
+    """Train `model` in place for `config.max_epochs` and return its history, one row an epoch.
+
+    Columns: epoch, train_loss (the mean over the images as they were trained on, augmentation and smoothed labels
+    and all), val_loss, val_f1 (micro), val_acc (mean accuracy), lr, seconds, images_per_second; with `measure_on`,
+    training images, also train_eval_loss: their loss measured as val_loss is, in eval mode, unaugmented.
+    `on_epoch(row, model)` is called after each epoch. Stops after an epoch whose loss is not finite. With
+    `config.ema` the average of the weights is what is measured, handed to `on_epoch`, and left in `model`.
+    """
+    keep_freed_memory()
+    generator = torch.Generator().manual_seed(config.seed)
+    torch.manual_seed(config.seed)  # dropout
+    optimizer = build_optimizer(model, config)
+    step, measured = build_step(model, optimizer, config), model
+    if config.ema:
+        average = WeightAverage(model, config.ema)
+        step, measured = average.after(step), average.model
+    steps = batches_per_epoch(train, config.batch_size)
+    rates = learning_rates(config, config.max_epochs * steps)
+    history = []
+    for epoch in bar(range(1, config.max_epochs + 1), desc=label, unit="epoch"):
+        started = time.perf_counter()
+        batches = training_batches(train, config.batch_size, generator, augmented)
+        train_loss = _train_epoch(model, batches, step, optimizer, rates[(epoch - 1) * steps : epoch * steps])
+        seconds = time.perf_counter() - started
+        row = {
+            "epoch": epoch,
+            "train_loss": train_loss,
+            **_evaluation(measured, valid, measure_on, config.precision),
+            "lr": rates[epoch * steps],
+            "seconds": seconds,
+            "images_per_second": len(train) / seconds,
+        }
+        history.append(row)
+        line(f"{label} epoch {epoch}/{config.max_epochs}: {_in_words(row)}")
+        if on_epoch:
+            on_epoch(row, measured)
+        if not math.isfinite(train_loss):
+            line(f"{label}: the loss is {train_loss} and will not come back; stopped.")
+            break
+    model.load_state_dict(measured.state_dict())
+    return pd.DataFrame(history)
+
+
+class KeepBest:
+    """An `on_epoch` that keeps the row and the weights of the epoch with the lowest valid loss."""
+
+    def __init__(self):
+        self.row: dict | None = None
+        self.weights: dict[str, torch.Tensor] | None = None
+
+    def __call__(self, row: dict, model: nn.Module):
+        if row["val_loss"] < (self.row["val_loss"] if self.row else math.inf):
+            self.row, self.weights = row, copy.deepcopy(model.state_dict())
+
+    def restore(self, model: nn.Module):
+        """Put the best weights back; a model that never had a finite loss is left as it is."""
+        if self.weights is not None:
+            model.load_state_dict(self.weights)
+
+
+def fit_seeds(seeds: list[int], train: Split, valid: Split, config: Config) -> pd.DataFrame:
+    """Train the network once a seed; return a row each: seed, epoch, and `every_score` on valid.
+
+    They are those of the epoch with the lowest valid loss, as of the final training, and missing where that
+    diverged. The images are the same for all; initial weights, order, augmentation and dropout are the seed's.
+    """
+    rows = []
+    for seed in dict.fromkeys(seeds):
+        seeded, best = config.but(seed=seed), KeepBest()
+        model = build_for(seeded, train.device)
+        fit(model, train, valid, seeded, on_epoch=best, label=f"seed {seed}")
+        if best.row is None:
+            rows.append({"seed": seed})
+            continue
+        best.restore(model)
+        rows.append({"seed": seed, "epoch": best.row["epoch"], **every_score(model, valid, config.precision)})
+    return pd.DataFrame(rows)
+
+
+def _train_epoch(model: nn.Module, batches, step, optimizer, rates: list[float]) -> float:
+    """Return the epoch's mean loss over its images, summed on the device and read once."""
+    model.train()
+    total, count, current = 0.0, 0, None
+    for (images, targets), lr in zip(batches, rates, strict=True):
+        if lr != current:
+            set_lr(optimizer, lr)
+            current = lr
+        total, count = total + step(images, targets) * len(images), count + len(images)
+    return float(total) / count
+
+
+def _evaluation(model: nn.Module, valid: Split, measure_on: Split | None, precision: str) -> dict[str, float]:
+    """Return an epoch's row but for its training: the figures on valid and, where asked, the loss on train."""
+    measured = evaluate(model, valid, precision)
+    row = {"val_loss": measured["loss"], "val_f1": measured["micro_f1"], "val_acc": measured["mean_accuracy"]}
+    if measure_on is not None:
+        row["train_eval_loss"] = evaluate(model, measure_on, precision)["loss"]
+    return row
+
+
+def _in_words(row: dict) -> str:
+    return (
+        f"train loss {row['train_loss']:.4f}, valid loss {row['val_loss']:.4f}, "
+        f"micro-F1 {row['val_f1']:.4f}, accuracy {row['val_acc']:.4f} "
+        f"({row['seconds']:.0f} s, {row['images_per_second']:.0f} images/s)"
+    )
+
+
+# Where the time of a training step goes
+
+
+def time_of_parts(model: nn.Module, train: Split, config: Config, steps: int = 10) -> pd.DataFrame:
+    """Return part, milliseconds (the mean over `steps` training steps or more) and share of each of PARTS.
+
+    A copy of the model is trained, and the random generators are left as they were. Each part waits for the
+    device to finish, and on a GPU no step is recorded: there the parts are what they cost by themselves, and
+    `fit` is faster than their sum.
+    """
+    keep_freed_memory()
+    with rng_kept():
+        model = copy.deepcopy(model).train()
+        optimizer = build_optimizer(model, config)
+        batches = endless_batches(train, config.batch_size, torch.Generator().manual_seed(config.seed))
+        # A chunk's first batch pays for all of it: whole chunks are counted, after one that warms up.
+        per_chunk = chunk_size(train.device, config.batch_size) // config.batch_size
+        warm_up, counted = max(2, per_chunk), -(-steps // per_chunk) * per_chunk
+        times = [_timed_step(model, optimizer, batches, config) for _ in range(warm_up + counted)]
+    table = pd.DataFrame(times[warm_up:], columns=PARTS).mean().rename_axis("part").reset_index(name="milliseconds")
+    return table.assign(share=table["milliseconds"] / table["milliseconds"].sum())
+
+
+def _timed_step(model: nn.Module, optimizer, batches, config: Config) -> list[float]:
+    """Do one training step; return the milliseconds of each part."""
+    clock = [_now()]
+    images, targets = next(batches)
+    clock.append(_now())
+    loss = batch_loss(model, images, targets, config)
+    clock.append(_now())
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    clock.append(_now())
+    optimizer.step()
+    clock.append(_now())
+    return [1000 * (after - before) for before, after in itertools.pairwise(clock)]
+
+
+def _now() -> float:
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    return time.perf_counter()

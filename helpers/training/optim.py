@@ -1,0 +1,184 @@
+"""One step of gradient descent, its optimizer and learning rates; on a GPU it is recorded once and replayed."""
+
+import contextlib
+import copy
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import nn
+
+from helpers.config import Config
+from helpers.system.devices import autocast
+from helpers.system.progress import line
+
+WARM_UP = 3  # steps before one is recorded: cuDNN's choices and the optimizer's state are made in them
+
+
+def build_optimizer(model: nn.Module, config: Config) -> torch.optim.Adam:
+    """Return the course's Adam (weight decay as an L2 term) or AdamW, in one fused kernel a step.
+
+    AdamW (Loshchilov and Hutter, 2019) decays the weights of convolutions and linear layers alone, not the
+    biases and batch-norm's parameters. On a GPU the learning rate is a tensor there, so that a recorded step
+    follows the schedule.
+    """
+    device = next(model.parameters()).device
+    lr = torch.tensor(config.lr, device=device) if device.type == "cuda" else config.lr
+    if config.optimizer == "adam":
+        return torch.optim.Adam(model.parameters(), lr=lr, weight_decay=config.weight_decay, fused=True)
+    weights = [parameter for parameter in model.parameters() if parameter.ndim > 1]
+    others = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
+    groups = [{"params": weights, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=lr, fused=True)
+
+
+def set_lr(optimizer: torch.optim.Optimizer, lr: float):
+    """Set the learning rate of the steps to come."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(lr)
+        else:
+            group["lr"] = lr
+
+
+def learning_rates(config: Config, steps: int) -> list[float]:
+    """Return the learning rate of each of `steps` steps, and last that after them: constant, or one cycle to `lr`."""
+    if config.schedule == "constant":
+        return [config.lr] * (steps + 1)
+    optimizer = torch.optim.SGD([torch.zeros(1)])
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=steps + 1, cycle_momentum=False)
+    rates = cycle.get_last_lr()
+    for _ in range(steps):
+        optimizer.step()
+        cycle.step()
+        rates += cycle.get_last_lr()
+    return rates
+
+
+def batch_loss(model: nn.Module, images, targets, config: Config) -> torch.Tensor:
+    """Return the batch's mean loss, to be differentiated; with label smoothing it is that of smoothed targets."""
+    with autocast(images.device, config.precision):
+        logits = model(images)
+    if config.label_smoothing:
+        targets = targets.lerp(torch.full_like(targets, 0.5), config.label_smoothing)
+    return nn.functional.binary_cross_entropy_with_logits(logits.float(), targets)
+
+
+def train_step(model: nn.Module, optimizer, images, targets, config: Config) -> torch.Tensor:
+    """Do one step of gradient descent; return the batch's mean loss, still on the device."""
+    loss = batch_loss(model, images, targets, config)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+def build_step(model: nn.Module, optimizer, config: Config) -> Callable[..., torch.Tensor]:
+    """Return `train_step` as a function of images and targets alone; on a GPU, one that is recorded."""
+    step = partial(train_step, model, optimizer, config=config)
+    return RecordedStep(step, optimizer) if next(model.parameters()).is_cuda else step
+
+
+class WeightAverage:
+    """A moving average of a model's weights and batch-norm statistics, in a model of its own.
+
+    After t updates it keeps min(`decay`, (1 + t) / (10 + t)) of what it was, so that a short training's average
+    soon forgets where it began (the warm-up of TensorFlow's ExponentialMovingAverage). Counters are copied.
+    """
+
+    def __init__(self, model: nn.Module, decay: float):
+        self.model, self.decay, self.updates = copy.deepcopy(model), decay, 0
+        pairs = list(zip(self.model.state_dict().values(), model.state_dict().values(), strict=True))
+        self._floats = [pair for pair in pairs if pair[0].is_floating_point()]
+        self._counters = [pair for pair in pairs if not pair[0].is_floating_point()]
+
+    def after(self, step: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+        """Return `step` followed by an update."""
+
+        def step_and_update(images, targets):
+            loss = step(images, targets)
+            self.update()
+            return loss
+
+        return step_and_update
+
+    @torch.no_grad()
+    def update(self):
+        """Take in the weights as they are now."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        ours, theirs = ([pair[i] for pair in self._floats] for i in (0, 1))
+        torch._foreach_lerp_(ours, theirs, 1 - decay)  # one kernel for all, as in torch.optim.swa_utils
+        for mine, other in self._counters:
+            mine.copy_(other)
+
+
+class RecordedStep:
+    """A step on a GPU, recorded as a CUDA graph: at a batch of 64 its many launches cost more than its work.
+
+    The first three batches are trained on as they come; with the next one the step is recorded, and from
+    then on replayed for every batch of the first one's size. A batch of another size (an epoch's last) is
+    trained on as it comes. Where recording fails, so are all, and a line says why. See "CUDA Graphs" in
+    PyTorch's notes on CUDA semantics, whole-network capture.
+    """
+
+    def __init__(self, step: Callable[..., torch.Tensor], optimizer: torch.optim.Optimizer):
+        self.step, self.optimizer = step, optimizer
+        self.graph: torch.cuda.CUDAGraph | None = None
+        self.images = self.targets = self.loss = None  # the graph's own, at fixed addresses
+        self._shape: torch.Size | None = None
+        self._before = WARM_UP
+        self._aside = torch.cuda.Stream()
+
+    def __call__(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        self._shape = self._shape or images.shape
+        if images.shape != self._shape:
+            return self._eager(images, targets)
+        if self._before == 0:
+            self._record(images, targets)
+        self._before -= 1
+        if self.graph is None:
+            return self._eager(images, targets)
+        self.images.copy_(images)
+        self.targets.copy_(targets)
+        self.graph.replay()
+        return self.loss.clone()
+
+    def _eager(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Do the step on the stream of the recording, as that asks of the steps before it."""
+        current = torch.cuda.current_stream()
+        self._aside.wait_stream(current)
+        with torch.cuda.stream(self._aside):
+            loss = self.step(images, targets)
+        current.wait_stream(self._aside)
+        return loss
+
+    def _record(self, images: torch.Tensor, targets: torch.Tensor):
+        """Record the step without doing it. Other threads may go on with the GPU meanwhile: they read ahead."""
+        self.images, self.targets = images.clone(), targets.clone()
+        self.optimizer.zero_grad(set_to_none=True)  # the gradients are to be the graph's own too
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with (
+                _capturable(self.optimizer),
+                torch.cuda.graph(graph, stream=self._aside, capture_error_mode="thread_local"),
+            ):
+                self.loss = self.step(self.images, self.targets)
+        except RuntimeError as error:
+            why = error.__context__ or error  # the first one; the end of a broken recording raises another
+            line(f"The step could not be recorded as a CUDA graph ({why}); it is done eagerly, which is slower.")
+            return
+        self.graph = graph
+        line(f"The step is recorded as a CUDA graph for batches of {len(images)}, after {WARM_UP} eager steps.")
+
+
+@contextlib.contextmanager
+def _capturable(optimizer: torch.optim.Optimizer):
+    """Let the optimizer's step be recorded; set for good, it would warn at every step that is not."""
+    for group in optimizer.param_groups:
+        group["capturable"] = True
+    try:
+        yield
+    finally:
+        for group in optimizer.param_groups:
+            group["capturable"] = False

@@ -1,0 +1,108 @@
+"""The command line: exit codes, messages without tracebacks, predictions as CSV."""
+
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from helpers.__main__ import app
+from helpers.config import ATTRIBUTES, ROOT, Config
+from helpers.models.checkpoints import save_checkpoint
+from helpers.models.networks import build_model
+
+PROBABILITIES, DECISIONS = list(ATTRIBUTES), [f"{name}_pred" for name in ATTRIBUTES]
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    path = tmp_path_factory.mktemp("checkpoint") / "best.pt"
+    save_checkpoint(path, build_model(0, torch.device("cpu"), 8), Config(channels_block3=8), 1, {}, "drawn faces")
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    (folder / "deeper").mkdir(parents=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 30, 3), np.uint8)
+    Image.fromarray(pixels).save(folder / "a.png")
+    Image.fromarray(pixels).convert("L").resize((300, 500)).save(folder / "deeper" / "b.jpg")
+    Image.fromarray(pixels).convert("RGBA").save(folder / "c.webp")
+    (folder / "notes.txt").write_text("not an image")
+    return folder
+
+
+def test_predict_writes_the_promised_columns(checkpoint, photos, tmp_path):
+    assert call("predict", "--checkpoint", checkpoint, photos, "--csv", tmp_path / "out.csv").exit_code == 0
+    table = pd.read_csv(tmp_path / "out.csv")
+    assert list(table.columns) == ["image", *PROBABILITIES, *DECISIONS] and len(table) == 3
+    assert table[PROBABILITIES].stack().between(0, 1).all()
+    assert ((table[PROBABILITIES] >= 0.5).to_numpy() == table[DECISIONS].astype(bool).to_numpy()).all()
+
+
+def test_predict_prints_the_table_without_csv(checkpoint, photos):
+    result = call("predict", "--checkpoint", checkpoint, photos / "a.png")
+    assert pd.read_csv(io.StringIO(result.stdout))["image"].tolist() == [str(photos / "a.png")]
+
+
+def test_predict_decides_at_the_checkpoints_thresholds(checkpoint, photos, tmp_path):
+    content = torch.load(checkpoint, weights_only=True)
+    torch.save(content | {"thresholds": [0.0, 1.0, 0.0, 1.0, 0.0]}, tmp_path / "tuned.pt")
+    result = call("predict", "--checkpoint", tmp_path / "tuned.pt", photos / "a.png")
+    assert pd.read_csv(io.StringIO(result.stdout))[DECISIONS].iloc[0].tolist() == [1, 0, 1, 0, 1]
+
+
+def test_predict_leaves_out_what_is_broken_names_it_and_answers_the_rest(checkpoint, photos, tmp_path):
+    (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff no jpeg")
+    result = call("predict", "--checkpoint", checkpoint, photos, "--csv", tmp_path / "out.csv")
+    assert result.exit_code == 1 and "broken.jpg" in result.stderr
+    assert len(pd.read_csv(tmp_path / "out.csv")) == 3
+
+
+def test_data_check_of_drawn_faces_is_usable_with_remarks(drawn):
+    result = call("data", "check", drawn)
+    assert result.exit_code == 1 and "drawn faces" in result.stdout
+
+
+def test_data_check_of_a_broken_folder_is_not_usable(copy):
+    (copy / "list_eval_partition.txt").unlink()
+    result = call("data", "check", copy)
+    assert result.exit_code == 2 and "list_eval_partition.txt is missing" in result.stdout
+
+
+def test_data_draw_and_prepare_say_where(tmp_path):
+    assert call("data", "draw", "--root", tmp_path / "few", "--count", 80).exit_code == 0
+    assert call("data", "prepare", tmp_path / "few").exit_code == 0
+    assert len(list((tmp_path / "few" / "cache").glob("*.npy"))) == 1
+
+
+def test_doctor_names_what_will_be_used(drawn):
+    text = call("doctor", "--data-root", "drawn").stdout
+    assert torch.__version__ in text and "300 images" in text and "GPU" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "--checkpoint", "nowhere.pt", "x.jpg"], "There is no checkpoint nowhere.pt"),
+        (["run", "--profile", "demo", "-p", "06_final.max_epoch=3"], "Did you mean 'max_epochs'"),
+        (["run", "--profile", "quick", "--data-root", "/nowhere"], "The data root /nowhere does not exist"),
+        (["report", "--run-name", "nowhere"], "There is no run 'nowhere'"),
+        (["report", "--run-name", "nowhere", "--format", "docx"], "no report format 'docx'"),
+    ],
+)
+def test_a_users_mistake_is_one_clear_message_and_exit_status_2(arguments, message):
+    command = [sys.executable, "-m", "helpers", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 2 and done.stderr.startswith("error: ") and message in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout

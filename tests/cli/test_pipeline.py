@@ -1,0 +1,178 @@
+"""The pipeline's checks before anything runs, and what is kept when something fails."""
+
+import json
+import sys
+
+import nbformat
+import papermill
+import pytest
+from filelock import FileLock
+from nbformat.v4 import new_code_cell, new_notebook
+
+from helpers import notebook
+from helpers.cli import pipeline, planning
+from helpers.cli.planning import Study
+from helpers.config import RUNS
+from helpers.errors import StudyError
+
+
+def planned(*settings, **asked):
+    return planning.plan(Study("demo", settings=list(settings), **asked))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("06_final.max_epoch=3", "Did you mean 'max_epochs'"),
+        ("06_finale.max_epochs=3", "Did you mean '06_final'"),
+        ("sed=3", "Did you mean 'seed'"),
+        ("06_final.max_epochs", "-p 06_final.max_epochs=30"),
+        ("06_final.max_epochs=-1", "06_final: Parameter max_epochs=-1 is out of range"),
+        ("06_final.max_epochs=many", "must be a whole number"),
+        ("05_grid.grid_lr=0.1", "must be a list"),
+        ("01_data.lr=0.1", "There is no parameter of 01_data 'lr'"),
+        ("03_overfit.lr=None", "must be a number"),
+    ],
+)
+def test_a_wrong_setting_is_told_before_anything_runs(settings, message):
+    with pytest.raises(StudyError, match=message):
+        planned(settings)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"only": "05_gird"}, "Did you mean '05_grid'"),
+        ({"start": "5_grid"}, "Did you mean '05_grid'"),
+        ({"device": "tpu"}, "device='tpu'"),
+        ({"run_name": "a/b"}, "run_name='a/b'"),
+    ],
+)
+def test_a_wrong_option_is_told_before_anything_runs(asked, message):
+    with pytest.raises(StudyError, match=message):
+        planned(**asked)
+
+
+def test_an_unknown_profile_is_told():
+    with pytest.raises(StudyError, match="Did you mean 'quick'"):
+        planning.plan(Study("quik"))
+
+
+def test_settings_reach_their_notebook_alone_and_bare_ones_all_that_know_them():
+    plan = planned("06_final.max_epochs=30", "06_final.lr=1e-2", "seed=7")
+    assert plan["06_final"]["max_epochs"] == 30 and plan["06_final"]["lr"] == 0.01
+    assert plan["05_grid"]["max_epochs"] != 30
+    assert {values["seed"] for values in plan.values()} == {7}
+
+
+def test_none_stays_none_where_it_is_the_default():
+    assert planned()["06_final"]["lr"] is None
+
+
+def test_the_run_is_named_after_its_profile_unless_named():
+    assert {v["run_name"] for v in planned().values()} == {"demo"}
+    assert {v["run_name"] for v in planned(run_name="mine").values()} == {"mine"}
+
+
+def test_demo_means_drawn_faces_whatever_the_environment_says(monkeypatch):
+    monkeypatch.setenv("CELEBA_ROOT", "/somewhere")
+    assert {values["data_root"] for values in planned().values()} == {"drawn"}
+
+
+def test_a_data_root_is_made_absolute_for_the_kernels(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    plan = planning.plan(Study("quick", data_root="faces"))
+    assert plan["01_data"]["data_root"] == str(tmp_path / "faces")
+
+
+def test_from_goes_on_to_the_end_and_only_runs_one():
+    assert list(planned(start="05_grid")) == ["05_grid", "06_final", "07_test"]
+    assert list(planned(only="05_grid")) == ["05_grid"]
+
+
+def test_a_second_run_of_the_same_name_is_refused(drawn):
+    folder = RUNS / "twice"
+    folder.mkdir(parents=True)
+    with FileLock(folder / ".lock"), pytest.raises(StudyError, match="'twice' is going on"):
+        pipeline.run_study(Study("demo", run_name="twice"))
+
+
+def test_a_run_folder_that_cannot_be_made_is_told(drawn):
+    (RUNS / "in-the-way").parent.mkdir(parents=True, exist_ok=True)
+    (RUNS / "in-the-way").write_text("a file")
+    with pytest.raises(StudyError, match="cannot be written"):
+        pipeline.run_study(Study("demo", run_name="in-the-way"))
+
+
+def test_cuda_that_is_not_there_is_told_before_anything_runs(drawn):
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(StudyError, match='device="cuda"'):
+        pipeline.run_study(Study("demo", run_name="cuda", device="cuda"))
+    assert not list((RUNS / "cuda").glob("*.ipynb"))
+
+
+@pytest.fixture
+def own_notebooks(monkeypatch, tmp_path):
+    """Two notebooks of the test's own in the place of the seven: the second fails while its switch is there."""
+
+    def write(name, source):
+        parameters = new_code_cell('run_name = "x"  # name\ndata_root = ""  # data\ndevice = "auto"  # device\n')
+        parameters.source += "allow_missing = False  # subset"
+        parameters.metadata["tags"] = ["parameters"]
+        notebook = new_notebook(cells=[parameters, new_code_cell(source)])
+        notebook.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
+        nbformat.write(notebook, tmp_path / f"{name}.ipynb")
+
+    write("01_data", "print('first')")
+    write("05_grid", f"import os\nif os.path.exists({str(tmp_path / 'fail')!r}):\n    1 / 0\nprint('second')")
+    (tmp_path / "profiles.yaml").write_text("demo: {all: {data_root: drawn}}")
+    (tmp_path / "fail").touch()
+    for module in (notebook, planning, pipeline):
+        monkeypatch.setattr(module, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(planning, "ORDER", ("01_data", "05_grid"))
+    monkeypatch.setattr(pipeline, "make_report", lambda *args, **options: None)
+    monkeypatch.setattr(sys, "argv", ["helpers", "run", "--profile", "demo"])
+    return tmp_path
+
+
+def test_a_failing_notebook_stops_the_run_keeps_its_traceback_and_from_goes_on(own_notebooks, drawn, capsys):
+    with pytest.raises(StudyError, match="05_grid failed: ZeroDivisionError") as caught:
+        pipeline.run_study(Study("demo", run_name="stumble"))
+    folder = RUNS / "stumble"
+    assert str(folder / "05_grid.ipynb") in str(caught.value) and "--from 05_grid" in str(caught.value)
+    executed = nbformat.read(folder / "05_grid.ipynb", as_version=4)
+    assert any(
+        output.get("ename") == "ZeroDivisionError" for cell in executed.cells for output in cell.get("outputs", [])
+    )
+    journal = json.loads((folder / "run.json").read_text())
+    assert {name: entry["status"] for name, entry in journal["notebooks"].items()} == {
+        "01_data": "done",
+        "05_grid": "failed",
+    }
+
+    (own_notebooks / "fail").unlink()
+    pipeline.run_study(Study("demo", run_name="stumble", start="05_grid"))
+    journal = json.loads((folder / "run.json").read_text())
+    assert journal["notebooks"]["05_grid"]["status"] == "done" and len(journal["commands"]) == 2
+    assert "first" in (folder / "logs" / "01_data.log").read_text() and "second" in capsys.readouterr().out
+
+
+def test_the_lock_is_free_again_after_a_failure(own_notebooks, drawn):
+    for _ in range(2):
+        with pytest.raises(StudyError, match="ZeroDivisionError"):
+            pipeline.run_study(Study("demo", run_name="again", only="05_grid"))
+
+
+def test_a_report_of_a_run_that_is_not_there_is_told():
+    with pytest.raises(StudyError, match="There is no run 'nowhere'"):
+        pipeline.make_report("nowhere")
+
+
+def test_papermill_alone_tells_a_bad_value_as_the_notebook_does(tmp_path, drawn):
+    notebook = str(pipeline.NOTEBOOKS / "06_final.ipynb")
+    with pytest.raises(papermill.PapermillExecutionError, match="max_epochs=-1"):
+        papermill.execute_notebook(
+            notebook, str(tmp_path / "out.ipynb"), {"max_epochs": -1, "data_root": "drawn"}, progress_bar=False
+        )

@@ -1,0 +1,231 @@
+"""The 64x64 cache: whole or absent, continued where it was stopped, and honest about broken files."""
+
+import dataclasses
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+
+import copies
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageFile
+
+from helpers.config import ROOT
+from helpers.data import cache, decoding
+from helpers.data.celeba import open_dataset
+from helpers.data.decoding import decode
+from helpers.errors import StudyError
+
+
+def test_the_cache_holds_every_image_decoded_in_the_annotations_order(dataset):
+    images = cache.load_images(dataset, progress=False)
+    assert images.shape == (len(dataset.annotations), 3, 64, 64) and images.dtype == np.uint8
+    for row, name in enumerate(dataset.annotations.index):
+        assert (images[row] == decode(dataset.images.read(name), name)).all()
+
+
+def test_the_cache_lies_beside_the_dataset_and_is_built_once(copy, monkeypatch):
+    dataset = open_dataset(str(copy))
+    path = cache.prepare(dataset, progress=False)
+    assert path.parent == copy.resolve() / "cache"
+    monkeypatch.setattr(cache, "_build", lambda *_: pytest.fail("built again"))
+    assert cache.prepare(open_dataset(str(copy)), progress=False) == path
+
+
+def test_a_read_only_dataset_is_cached_in_the_users_folder(copy, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    copy.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    try:
+        assert not cache.cache_path(open_dataset(str(copy))).is_relative_to(copy)
+    finally:
+        copy.chmod(stat.S_IRWXU)
+
+
+def test_celeba_cache_names_the_folder(copy, monkeypatch, tmp_path):
+    monkeypatch.setenv("CELEBA_CACHE", str(tmp_path / "mine"))
+    assert cache.prepare(open_dataset(str(copy)), progress=False).parent == tmp_path / "mine"
+
+
+def test_a_changed_source_gets_a_cache_of_its_own(copy):
+    first = cache.cache_path(open_dataset(str(copy)))
+    image = sorted((copy / "img_align_celeba").iterdir())[0]
+    Image.new("RGB", (178, 218), "red").save(image)
+    assert cache.cache_path(open_dataset(str(copy))) != first
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    """Parts of 20 images, saved two at a time; returns the names that are decoded."""
+    decoded = []
+    monkeypatch.setattr(cache, "PART", 20)
+    monkeypatch.setattr(cache, "CHUNK", 40)
+    monkeypatch.setattr(cache, "decode_into", lambda task: decoded.extend(task[3]) or decoding.decode_into(task))
+    return decoded
+
+
+def stop_at(number, monkeypatch):
+    """Make a build stop at its part with this number."""
+    calls = iter(range(10**6))
+
+    def decode_into(task):
+        if next(calls) == number:
+            raise KeyboardInterrupt
+        return decoding.decode_into(task)
+
+    monkeypatch.setattr(cache, "decode_into", decode_into)
+
+
+def test_a_build_that_is_stopped_leaves_no_cache(copy, small_chunks, monkeypatch):
+    stop_at(7, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        cache.prepare(open_dataset(str(copy)), progress=False)
+    assert not list((copy / "cache").glob("**/images*.npy"))
+
+
+def test_a_build_goes_on_where_it_was_stopped_and_no_more_than_a_chunk_is_lost(copy, dataset, small_chunks):
+    with pytest.MonkeyPatch.context() as patch:
+        stop_at(7, patch)
+        with pytest.raises(KeyboardInterrupt):
+            cache.prepare(open_dataset(str(copy)), progress=False)
+    again = open_dataset(str(copy))
+    assert (cache.load_images(again, progress=False) == cache.load_images(dataset, progress=False)).all()
+    assert small_chunks == list(again.annotations.index[120:])  # 140 were decoded, 120 of them saved
+    assert not list((copy / "cache").glob("*.partial")) + list((copy / "cache").glob("*.done"))
+
+
+@given(saved=st.integers(0, 7), cut=st.integers(0, 5), rubbish=st.binary(max_size=200))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_only_what_the_journal_says_is_taken_for_done(saved, cut, rubbish, dataset, small_chunks):
+    """Whatever the file holds behind the images that were saved, and wherever the journal was cut off."""
+    whole = cache.prepare(dataset, progress=False).read_bytes()
+    small_chunks.clear()
+    journal = "".join(f"{40 * (i + 1)}\n" for i in range(saved))
+    journal = journal[: len(journal) - cut] if cut else journal
+    done = int(journal.split("\n")[-2]) if "\n" in journal else 0
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CELEBA_CACHE", folder)
+        again = dataclasses.replace(dataset)  # without the folder it remembers
+        path = cache.cache_path(again)
+        kept = len(whole) - (300 - done) * cache.IMAGE_BYTES
+        path.with_suffix(".partial").write_bytes(whole[:kept] + rubbish)
+        path.with_suffix(".done").write_text(journal)
+        assert cache.prepare(again, progress=False).read_bytes() == whole
+    assert len(small_chunks) == 300 - done
+
+
+@pytest.mark.parametrize("length", [None, 0, 1000])
+def test_a_journal_without_its_images_is_not_believed(copy, dataset, small_chunks, length):
+    again = open_dataset(str(copy))
+    path = cache.cache_path(again)
+    path.parent.mkdir()
+    path.with_suffix(".done").write_text("40\n80\n")
+    if length is not None:
+        path.with_suffix(".partial").write_bytes(bytes(length))
+    assert (cache.load_images(again, progress=False) == cache.load_images(dataset, progress=False)).all()
+    assert len(small_chunks) == 300
+
+
+def test_a_build_that_is_killed_goes_on_and_ends_as_one_that_was_not(copy, dataset, small_chunks):
+    """A real process with workers, killed by a signal that it cannot catch."""
+    script = copy.parent / "build.py"
+    script.write_text(
+        "import os, signal\n"
+        "from helpers import cache, celeba\n"
+        "class Bar:\n"
+        "    done = 0\n"
+        "    __enter__ = lambda self: self\n"
+        "    __exit__ = lambda self, *_: None\n"
+        "    def update(self, count):\n"
+        "        self.done += count\n"
+        "        if self.done >= 100: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "if __name__ == '__main__':\n"
+        "    cache.PART, cache.CHUNK, cache._bar = 20, 40, lambda *_: Bar()\n"
+        f"    cache.prepare(celeba.open_dataset({str(copy)!r}), workers=2)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, str(script)], check=False, env=environment, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert not list((copy / "cache").glob("images*.npy"))
+    again = open_dataset(str(copy))
+    assert (cache.load_images(again, progress=False) == cache.load_images(dataset, progress=False)).all()
+    assert small_chunks == list(again.annotations.index[80:])
+
+
+def test_a_script_without_a_main_guard_ends_with_a_cache(copy, dataset):
+    """Workers run such a script again, up to where it starts workers: they must not wait for each other."""
+    script = copy.parent / "unguarded.py"
+    script.write_text(
+        "from helpers import cache, celeba\n"
+        f"cache.prepare(celeba.open_dataset({str(copy)!r}), progress=False, workers=2)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "if __name__ == '__main__'" in done.stderr
+    assert cache.cache_path(open_dataset(str(copy))).read_bytes() == cache.prepare(dataset, False).read_bytes()
+
+
+def test_workers_build_the_same_bytes_as_one_process(copy, dataset, monkeypatch):
+    monkeypatch.setattr(cache, "PART", 30)
+    path = cache.prepare(open_dataset(str(copy)), progress=False, workers=2)
+    assert path.read_bytes() == cache.prepare(dataset, progress=False).read_bytes()
+
+
+def test_images_that_change_while_they_are_read_are_noticed(copy, monkeypatch):
+    dataset = open_dataset(str(copy))
+    first = sorted((copy / "img_align_celeba").iterdir())[0]
+
+    def decode_into(task):
+        os.utime(first, (1, 1))
+        return decoding.decode_into(task)
+
+    assert dataset.fingerprint
+    monkeypatch.setattr(cache, "decode_into", decode_into)
+    with pytest.raises(StudyError, match="changed while they were read"):
+        cache.prepare(dataset, progress=False)
+    assert not list((copy / "cache").glob("*.npy")) + list((copy / "cache").glob("*.partial"))
+
+
+def test_a_zip_whose_image_was_damaged_is_told(copy):
+    copies.zip_images(copy / copies.IMAGES, copy / "img_align_celeba.zip")
+    dataset = open_dataset(str(copy))
+    data = bytearray((copy / "img_align_celeba.zip").read_bytes())
+    at = data.index(dataset.images.read("000100.jpg"))
+    data[at + 500] ^= 0xFF
+    (copy / "img_align_celeba.zip").write_bytes(data)
+    with pytest.raises(StudyError, match=r"000100.jpg cannot be read \(wrong checksum\)"):
+        cache.prepare(dataset, progress=False)
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"<html>" + data]
+)
+@pytest.mark.parametrize("lenient", [False, True])
+def test_a_broken_image_is_named_also_where_pillow_was_told_to_accept_it(copy, spoil, lenient, monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", lenient)
+    path = sorted((copy / "img_align_celeba").iterdir())[17]
+    path.write_bytes(spoil(path.read_bytes()))
+    with pytest.raises(StudyError, match=path.name):
+        cache.prepare(open_dataset(str(copy)), progress=False)
+    assert not list((copy / "cache").glob("**/*.npy")) and lenient == ImageFile.LOAD_TRUNCATED_IMAGES
+
+
+def test_a_cache_folder_that_cannot_be_written_is_told(copy, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("CELEBA_CACHE", str(tmp_path / "file"))
+    with pytest.raises(StudyError, match="CELEBA_CACHE"):
+        cache.prepare(open_dataset(str(copy)), progress=False)
+
+
+def test_a_full_disk_is_told_and_leaves_no_cache(copy, monkeypatch):
+    def full(*_):
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(cache.os, "fsync", full)
+    with pytest.raises(StudyError, match="No space left"):
+        cache.prepare(open_dataset(str(copy)), progress=False)
+    assert not list((copy / "cache").glob("**/*.npy"))

@@ -1,0 +1,302 @@
+"""The report as a file to hand in: one HTML that needs nothing else, and its PDF."""
+
+import os
+import re
+import sys
+import time
+import zlib
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from bs4 import BeautifulSoup
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from helpers.errors import StudyError
+from helpers.report import pdf
+from helpers.report.html import to_html
+from helpers.report.stills import STATE, VIEW, typeset
+
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010804000000b51c0c02"
+    "0000000b4944415478da6364600000000600023081d02f0000000049454e44ae426082"
+)
+TABLE = (
+    '<table border="1" class="dataframe"><thead><tr><th></th><th>valid_loss</th><th>model</th></tr></thead>'
+    "<tbody><tr><th>0</th><td>0.25 ± 0.01</td><td>cnn</td></tr></tbody></table>"
+)
+OUTSIDE = re.compile(r"@import|url\(\s*['\"]?(?!data:)")
+
+
+def code(source: str, *tags: str, **mimes: str):
+    data = {mime.replace("_", "/", 1): content for mime, content in mimes.items()}
+    outputs = [new_output("display_data", data)] if data else []
+    return new_code_cell(source, outputs=outputs, metadata={"tags": list(tags)})
+
+
+def models(**states: dict) -> dict:
+    """Return notebook metadata with one saved widget a keyword; its model's name is in `model`."""
+    saved = {key: {"model_name": state.pop("model") + "Model", "state": state} for key, state in states.items()}
+    return {"widgets": {STATE: {"state": saved}}}
+
+
+def view(key: str):
+    return new_code_cell(outputs=[new_output("display_data", {VIEW: {"model_id": key}, "text/plain": "repr"})])
+
+
+def page(folder: Path, *cells, metadata: dict | None = None, **options) -> BeautifulSoup:
+    notebook = new_notebook(cells=list(cells), metadata=metadata or {})
+    html = to_html(notebook, folder / "report.html", **{"title": "Étude"} | options)
+    return BeautifulSoup(html.read_text(encoding="utf-8"), "html.parser")
+
+
+def inflated(path: Path) -> bytes:
+    """Return a PDF's bytes with its compressed streams after them."""
+    content = path.read_bytes()
+    for stream in re.findall(rb"stream\r?\n(.*?)endstream", content, re.DOTALL):
+        try:
+            content += zlib.decompressobj().decompress(stream)
+        except zlib.error:
+            continue  # not a compressed stream
+    return content
+
+
+def page_count(path: Path) -> int:
+    return len(re.findall(rb"/Type */Page\b", inflated(path)))
+
+
+# The HTML
+
+
+def test_nothing_is_loaded_from_outside_the_file(tmp_path):
+    (tmp_path / "face.png").write_bytes(PIXEL)
+    hostile = '<script src="https://cdn.example/x.js"></script><link rel="stylesheet" href="https://cdn.example/x">'
+    soup = page(
+        tmp_path,
+        new_markdown_cell("![a face](face.png) <img src='./face.png'> [link](https://example.org) $x^2$"),
+        code("x", text_html=hostile + TABLE),
+        code("y", **{"application_javascript": "fetch('https://cdn.example')"}),
+        code("z", text_html="<div id='w'></div>", image_png="iVBORw0KGgo="),
+        view("gone"),
+    )
+    assert not soup.select("script, link, iframe, object, embed")
+    for element in soup.find_all(src=True) + soup.find_all(srcset=True) + soup.find_all(poster=True):
+        assert element["src"].startswith("data:"), element
+    assert {element.name for element in soup.find_all(href=True)} <= {"a"}
+    assert not any(OUTSIDE.search(style.get_text()) for style in soup.find_all("style"))
+    assert not any(OUTSIDE.search(element["style"]) for element in soup.find_all(style=True))
+    assert "default-src 'none'" in soup.find("meta", {"http-equiv": "Content-Security-Policy"})["content"]
+    assert soup.find("a", href="https://example.org")
+
+
+def test_hidden_inputs_removed_cells_and_prompts_are_not_in_the_file(tmp_path):
+    hidden = code("HIDDEN = 1", "hide-input", text_plain="SHOWN")
+    soup = page(tmp_path, hidden, code("REMOVED", "remove-cell", text_plain="GONE"), code("KEPT"))
+    assert "SHOWN" in str(soup) and "KEPT" in str(soup)
+    assert not [word for word in ("HIDDEN", "REMOVED", "GONE") if word in str(soup)]
+    assert not soup.select(".prompt")
+
+
+@pytest.mark.parametrize(("tag", "shown"), [("hide-input", False), ("other", True)])
+def test_injected_parameters_are_hidden_with_the_parameters_they_override(tmp_path, tag, shown):
+    soup = page(tmp_path, code("seed = 1", "parameters", tag), code("seed = 77", "injected-parameters"))
+    assert ("77" in soup.get_text()) is shown
+
+
+def test_streams_are_joined_overwritten_lines_go_and_ansi_becomes_colour(tmp_path):
+    texts = ["10%\r", "100%\n", "\x1b[31mred\x1b[0m\n"]
+    soup = page(tmp_path, new_code_cell(outputs=[new_output("stream", text=text) for text in texts]))
+    (stream,) = soup.select(".output_stdout")
+    assert stream.get_text().split() == ["100%", "red"]
+    assert stream.select_one(".ansi-red-fg").get_text() == "red"
+
+
+def test_widgets_become_text_and_closed_bars_go(tmp_path):
+    metadata = models(
+        box={
+            "model": "VBox",
+            "children": ["IPY_MODEL_bar", "IPY_MODEL_slider", "IPY_MODEL_choice", "IPY_MODEL_out"],
+        },
+        bar={
+            "model": "FloatProgress",
+            "value": 2.0,
+            "max": 5.0,
+            "description": "époques",
+            "bar_style": "danger",
+        },
+        slider={"model": "FloatRangeSlider", "description": "seuil", "value": [0.1 + 0.2, 1]},
+        choice={"model": "Dropdown", "description": "choix", "_options_labels": ["a", "<b>"], "index": 1},
+        out={"model": "Output", "outputs": [{"output_type": "stream", "name": "stdout", "text": "dedans"}]},
+        closed={"model": "HTML", "value": "CLOSED", "layout": "IPY_MODEL_layout"},
+        layout={"model": "Layout", "visibility": "hidden"},
+    )
+    soup = page(tmp_path, view("box"), view("closed"), metadata=metadata)
+    text = soup.main.get_text("\n")
+    assert "seuil = 0.3 – 1" in text and "choix = <b>" in text and "époques" in text and "dedans" in text
+    assert soup.select_one(".bar.danger > span")["style"] == "width:40%"
+    assert "CLOSED" not in text and "repr" not in text and "widget-state" not in str(soup)
+
+
+def test_a_widget_whose_state_was_not_saved_is_told(tmp_path):
+    assert "état non enregistré" in page(tmp_path, view("unknown")).main.get_text()
+
+
+def test_headings_have_ids_of_their_own_and_the_contents_lead_to_them(tmp_path):
+    headings = "## Résultats\n\n## Résultats\n\n## contents\n\n### Détail d’un `essai`\n"
+    soup = page(tmp_path, new_markdown_cell(headings))
+    ids = [element["id"] for element in soup.find_all(id=True)]
+    assert len(ids) == len(set(ids))
+    assert soup.h3["id"] == "Détail-d’un-essai"  # Jupyter's own, so that its links work here
+    links = soup.select("nav#contents a")
+    assert [unquote(link["href"]) for link in links] == ["#Résultats", "#Résultats-2", "#contents-2"]
+    assert all(soup.find("h2", id=unquote(link["href"])[1:]) for link in links)
+
+
+def test_the_given_title_replaces_the_notebook_s_and_the_language_is_said(tmp_path):
+    soup = page(tmp_path, new_markdown_cell("# Old\n\nText"), title="A < B", author="É. <x>", language="en")
+    assert soup.html["lang"] == "en"
+    assert soup.title.get_text() == "A < B"
+    assert [heading.get_text() for heading in soup.find_all("h1")] == ["A < B"]
+    assert soup.select_one(".author").get_text() == "É. <x>"
+    assert page(tmp_path, new_markdown_cell("x")).html["lang"] == "fr"
+
+
+def test_formulas_become_drawings_that_keep_their_source(tmp_path):
+    soup = page(tmp_path, new_markdown_cell("Le taux $\\eta$, 5 \\$.\n\n$$\\frac{a < b}{2}$$"))
+    assert [svg["aria-label"] for svg in soup.select("svg.math")] == [r"\eta", r"\dfrac{a < b}{2}"]
+    assert all(svg.path["d"].startswith("M") for svg in soup.select("svg.math"))
+    assert "5 $." in soup.main.get_text()
+
+
+@pytest.mark.parametrize("formula", [r"\begin{aligned} a &= b \end{aligned}", r"\lVert w \rVert", r"\frac{"])
+def test_a_formula_that_cannot_be_set_stays_as_code(formula):
+    soup = BeautifulSoup(typeset(formula), "html.parser")
+    assert soup.find("code").get_text() == formula
+
+
+@pytest.mark.parametrize("source", ["absent.png", "https://example.org/face.png"])
+def test_an_image_that_is_not_there_is_told(tmp_path, source):
+    with pytest.raises(StudyError, match=f"{re.escape(source)}.*draw it first"):
+        page(tmp_path, new_markdown_cell(f"![a face]({source})"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_images_are_found_beside_the_notebook_and_keep_their_alternative_text(tmp_path):
+    import nbformat
+
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "un visage.png").write_bytes(PIXEL)
+    nbformat.write(new_notebook(cells=[new_markdown_cell("![visage](un%20visage.png)")]), folder / "report.ipynb")
+    html = to_html(folder / "report.ipynb", tmp_path / "elsewhere" / "report.html", title="x")
+    image = BeautifulSoup(html.read_text(encoding="utf-8"), "html.parser").find("img")
+    assert image["alt"] == "visage"
+    assert image["src"].startswith("data:image/png;base64,iVBOR")
+
+
+def test_table_columns_of_words_are_told_from_numbers_and_names_may_break(tmp_path):
+    soup = page(tmp_path, code("df", text_html="<style scoped>td {color: red}</style>" + TABLE))
+    assert {cell.get_text() for cell in soup.select(".words")} == {"cnn", "model"}
+    assert soup.select_one("thead th wbr") and not soup.find("style", scoped=True)
+
+
+@pytest.mark.parametrize("content", [None, "{not json"])
+def test_a_notebook_that_cannot_be_read_is_told(tmp_path, content):
+    path = tmp_path / "report.ipynb"
+    if content:
+        path.write_text(content)
+    with pytest.raises(StudyError, match="run it"):
+        to_html(path, tmp_path / "report.html", title="x")
+
+
+# The PDF
+
+
+@pytest.fixture
+def report(tmp_path) -> Path:
+    cells = [new_markdown_cell(f"## Partie {n}\n\n<div style='break-after: page'>É</div>") for n in (1, 2)]
+    return to_html(new_notebook(cells=cells), tmp_path / "mon rapport é.html", title="Étude")
+
+
+@pytest.fixture
+def no_browser(monkeypatch):
+    monkeypatch.setattr(pdf, "find_browser", lambda: None)
+
+
+def fake_browser(folder: Path, script: str) -> str:
+    path = folder / "fake-chrome"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.skipif(pdf.find_browser() is None, reason="no Chromium, Chrome or Edge here")
+def test_a_real_browser_prints_every_page_and_the_outline(report, tmp_path):
+    target = tmp_path / "new" / "report.pdf"
+    assert pdf.to_pdf(report, target) == Path(pdf.find_browser()).stem
+    assert target.read_bytes().startswith(b"%PDF")
+    assert page_count(target) == 2
+    assert re.findall(rb"/Title \(Partie (\d)\)", inflated(target)) == [b"1", b"2"]
+    assert list(target.parent.iterdir()) == [target]  # no profile, no partial file left
+
+
+def test_weasyprint_prints_where_there_is_no_browser(report, tmp_path, no_browser):
+    _need_weasyprint()
+    assert pdf.to_pdf(report, tmp_path / "report.pdf") == "WeasyPrint"
+    assert page_count(tmp_path / "report.pdf") == 2
+
+
+WRITES_TEXT = 'for a; do case $a in --print-to-pdf=*) echo text >"${a#*=}";; esac; done'
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the fake browser is a shell script")
+@pytest.mark.parametrize("script", ["exit 0", "exit 3", "exec sleep 30", WRITES_TEXT])
+def test_a_browser_that_writes_no_pdf_is_noticed_and_weasyprint_prints(report, tmp_path, monkeypatch, script):
+    def weasyprint(html: Path, printed: Path) -> tuple[str, str]:
+        printed.write_bytes(b"%PDF-")
+        return "WeasyPrint", ""
+
+    monkeypatch.setattr(pdf, "TIMEOUT", 1)
+    monkeypatch.setattr(pdf, "_by_weasyprint", weasyprint)
+    monkeypatch.setenv("CHROME_PATH", fake_browser(tmp_path, script))
+    start = time.monotonic()
+    assert pdf.to_pdf(report, tmp_path / "report.pdf") == "WeasyPrint"
+    assert (tmp_path / "report.pdf").read_bytes() == b"%PDF-"
+    assert time.monotonic() - start < 20
+
+
+@pytest.mark.parametrize("error", ["ImportError('no weasyprint')", "OSError('cannot load library pango')"])
+def test_with_neither_engine_the_remedies_are_named_and_an_older_pdf_stays(
+    report, tmp_path, no_browser, monkeypatch, error
+):
+    (tmp_path / "weasyprint.py").write_text(f"raise {error}")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "weasyprint", raising=False)
+    target = tmp_path / "report.pdf"
+    target.write_bytes(b"%PDF-old")
+    with pytest.raises(StudyError, match=r"(?s)pango|no weasyprint") as told:
+        pdf.to_pdf(report, target)
+    assert all(word in str(told.value) for word in (str(report), "apt-get install chromium", "CHROME_PATH", "Edge"))
+    assert target.read_bytes() == b"%PDF-old"
+
+
+def test_chrome_path_comes_first_and_a_wrong_one_is_passed_over(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(pdf, "UNIX_PLACES", ())
+    monkeypatch.setenv("CHROME_PATH", str(tmp_path / "absent"))
+    assert pdf.find_browser() is None
+    if os.name == "posix":
+        monkeypatch.setenv("CHROME_PATH", fake_browser(tmp_path, "exit 0"))
+        assert pdf.find_browser() == str(tmp_path / "fake-chrome")
+
+
+def test_printing_a_file_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(StudyError, match="export the notebook"):
+        pdf.to_pdf(tmp_path / "absent.html", tmp_path / "report.pdf")
+
+
+def _need_weasyprint() -> None:
+    try:
+        import weasyprint  # noqa: F401
+    except (ImportError, OSError) as error:
+        pytest.skip(f"WeasyPrint does not load: {error}")

@@ -1,0 +1,195 @@
+"""Training: the same losses as a loop by hand, repeatable, dataset-level, and an end to a diverged run."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from helpers.config import Config
+from helpers.data.batches import normalise, training_batches
+from helpers.evaluation import metrics
+from helpers.models.networks import COURSE_PARAMETERS, CourseCNN, build_model, count_parameters, start_from_priors
+from helpers.training import loop
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def few(splits):
+    return splits["train"].subset(range(24))
+
+
+@pytest.fixture(scope="module")
+def valid(splits):
+    return splits["valid"].subset(range(20))
+
+
+def config(**changes) -> Config:
+    return Config(**({"max_epochs": 2, "batch_size": 8, "channels_block3": 8, "device": "cpu"} | changes))
+
+
+def test_the_course_network_has_the_courses_number_of_parameters():
+    assert count_parameters(CourseCNN(256)) == COURSE_PARAMETERS
+
+
+def test_pooling_before_the_relu_is_the_same_function():
+    torch.manual_seed(0)
+    features = torch.randn(4, 6, 16, 16)
+    assert torch.equal(nn.MaxPool2d(2)(features).relu(), nn.MaxPool2d(2)(features.relu()))
+
+
+def test_one_image_does_not_touch_anothers_gradient_in_eval_mode():
+    model = build_model(0, CPU, 8).eval()
+    images = torch.randn(3, 3, 64, 64, requires_grad=True)
+    model(images)[1].sum().backward()
+    touched = images.grad.abs().sum((1, 2, 3)) > 0
+    assert touched.tolist() == [False, True, False]
+
+
+def test_initial_weights_depend_on_the_seed_alone():
+    torch.rand(7)
+    one = build_model(5, CPU, 8)
+    torch.rand(3)
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), build_model(5, CPU, 8).parameters(), strict=True))
+    assert not torch.equal(one.block1.conv.weight, build_model(6, CPU, 8).block1.conv.weight)
+
+
+def test_priors_in_the_bias_give_the_priors_entropy_as_loss(splits):
+    train = splits["train"]
+    rates = train.targets.mean(0)
+    model = build_model(0, CPU)
+    start_from_priors(model, rates)
+    loss = loop.evaluate(model, train)["loss"]
+    assert loss == pytest.approx(metrics.entropy(rates.numpy()), abs=0.01)
+
+
+def test_fit_gives_the_losses_of_the_loop_by_hand(few, valid):
+    settings = config(lr=0.01)
+    model = build_model(1, CPU, 8)
+    optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    generator, by_hand = torch.Generator().manual_seed(settings.seed), []
+    for _ in range(settings.max_epochs):
+        total = 0.0
+        for images, targets in training_batches(few, settings.batch_size, generator):
+            loss = binary_cross_entropy_with_logits(model(images), targets)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(images)
+        by_hand.append(total / len(few))
+    history = loop.fit(build_model(1, CPU, 8), few, valid, settings)
+    assert np.allclose(history["train_loss"], by_hand, atol=1e-4)
+
+
+def test_the_same_seed_gives_the_same_training_and_another_seed_another(few, valid):
+    def losses(seed):
+        return loop.fit(build_model(seed, CPU, 8, 0.3), few, valid, config(seed=seed, dropout=0.3))["train_loss"]
+
+    assert losses(1).tolist() == losses(1).tolist() != losses(2).tolist()
+
+
+def test_validation_is_measured_on_all_logits_and_leaves_the_mode_as_it_was(valid, monkeypatch):
+    model = build_model(0, CPU, 8).train()
+    whole = model.eval()(normalise(valid.images)).detach().numpy()
+    model.train()
+    monkeypatch.setattr(loop, "EVALUATION_BATCH", 7)  # does not divide 20
+    logits = loop.predict_logits(model, valid)
+    assert np.allclose(logits, whole, atol=1e-5) and model.training
+    assert loop.evaluate(model, valid) == pytest.approx(metrics.scores(whole, valid.targets.numpy()), abs=1e-5)
+
+
+def test_the_history_has_one_row_an_epoch_and_is_told_as_it_grows(few, valid):
+    seen = []
+    history = loop.fit(
+        build_model(0, CPU, 8), few, valid, config(), measure_on=few, on_epoch=lambda row, model: seen.append(row)
+    )
+    assert pd.DataFrame(seen).equals(history) and history["epoch"].tolist() == [1, 2]
+    assert {"train_loss", "train_eval_loss", "val_loss", "val_f1", "val_acc"} <= set(history.columns)
+
+
+def test_a_diverged_training_stops(few, valid):
+    class Broken(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.tensor(float("nan")))
+
+        def forward(self, images):
+            return images.mean((1, 2, 3)).view(-1, 1).expand(-1, 5) * self.weight
+
+    history = loop.fit(Broken(), few, valid, config(max_epochs=5))
+    assert len(history) == 1
+
+
+def test_one_cycle_rises_to_the_peak_and_falls_to_nearly_nothing(few, valid):
+    history = loop.fit(build_model(0, CPU, 8), few, valid, config(schedule="one_cycle", lr=0.01, max_epochs=6))
+    assert history["lr"].max() <= 0.01 and history["lr"].idxmax() in (1, 2) and history["lr"].iloc[-1] < 1e-6
+
+
+def test_keep_best_restores_the_epoch_with_the_lowest_valid_loss():
+    model, best = nn.Linear(1, 1), loop.KeepBest()
+    for loss, weight in ((0.5, 1.0), (0.3, 2.0), (0.4, 3.0)):
+        nn.init.constant_(model.weight, weight)
+        best({"val_loss": loss}, model)
+    best.restore(model)
+    assert model.weight.item() == 2.0
+
+
+def test_with_an_average_its_weights_are_measured_kept_and_handed_over_and_the_training_is_the_same(few, valid):
+    handed = []
+
+    def keep(row, model):
+        handed.append(metrics.scores(loop.predict_logits(model, valid), valid.targets.numpy())["loss"])
+
+    model, plain = build_model(0, CPU, 8), build_model(0, CPU, 8)
+    history = loop.fit(model, few, valid, config(ema=0.9), on_epoch=keep)
+    without = loop.fit(plain, few, valid, config())
+    assert handed == history["val_loss"].tolist()
+    assert loop.evaluate(model, valid)["loss"] == history["val_loss"].iloc[-1]
+    assert history["train_loss"].tolist() == without["train_loss"].tolist()  # the average only looks on
+    assert history["val_loss"].iloc[-1] != without["val_loss"].iloc[-1]
+
+
+@pytest.mark.parametrize("change", [{"optimizer": "adamw", "weight_decay": 0.5}, {"label_smoothing": 0.2}])
+def test_each_choice_of_the_recipe_changes_the_training(few, valid, change):
+    losses = [
+        loop.fit(build_model(0, CPU, 8), few, valid, config(**changes))["val_loss"].iloc[-1]
+        for changes in ({"weight_decay": 0.5} if "weight_decay" in change else {}, change)
+    ]
+    assert losses[0] != losses[1]
+
+
+def test_several_seeds_are_several_trainings_each_measured_at_its_best_epoch(few, valid):
+    table = loop.fit_seeds([1, 2], few, valid, config(max_epochs=3, lr=0.01))
+    assert table["seed"].tolist() == [1, 2] and table["loss"].nunique() == 2
+    for row in table.itertuples():
+        alone = loop.fit(build_model(row.seed, CPU, 8), few, valid, config(max_epochs=3, lr=0.01, seed=row.seed))
+        best = alone.loc[alone["val_loss"].idxmin()]
+        assert (row.epoch, row.loss, row.micro_f1) == (best["epoch"], best["val_loss"], best["val_f1"])
+
+
+def test_a_seed_that_diverged_is_a_row_without_figures_and_none_is_trained_twice(splits):
+    config = Config(max_epochs=1, batch_size=16, channels_block3=8, device="cpu")
+    few = splits["train"].subset(range(32))
+    rows = loop.fit_seeds([43, 43, 44], few, splits["valid"], config)
+    assert rows["seed"].tolist() == [43, 44] and {"auroc", "Smiling", "macro_f1"} <= set(rows)
+    broken = dataclasses.replace(few, targets=torch.full_like(few.targets, float("nan")))
+    lost = loop.fit_seeds([43], broken, splits["valid"], config)
+    assert lost["seed"].tolist() == [43] and "loss" not in lost
+
+
+# Where the time of a training step goes
+
+
+def test_the_parts_make_up_a_step_and_the_model_and_the_seeds_are_left_alone(splits):
+    model = build_model(0, CPU, 8, dropout=0.5)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    state = torch.get_rng_state()
+    table = loop.time_of_parts(model, splits["train"].subset(range(20)), Config(batch_size=8, device="cpu"), steps=3)
+    assert tuple(table["part"]) == loop.PARTS and (table["milliseconds"] > 0).all()
+    assert table["share"].sum() == pytest.approx(1)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert torch.equal(state, torch.get_rng_state())
