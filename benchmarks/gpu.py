@@ -24,7 +24,7 @@ from helpers.config import Config
 from helpers.data.batches import Split, training_batches
 from helpers.models.networks import build_model
 from helpers.system.devices import choose_device, describe
-from helpers.training.grid import grid_cells, run_grid
+from helpers.training.grid import grid_trials, run_grid
 from helpers.training.loop import fit, predict_logits
 from helpers.training.optim import RecordedStep, build_optimizer, train_step
 
@@ -199,10 +199,10 @@ def floors(device: torch.device, images: int) -> list[dict]:
 def protocol_rows(train: Split, valid: Split, test: Split, device: torch.device) -> list[dict]:
     """Time the course's whole protocol at its batch of 64, one trial after the other."""
     config = Config(device=device.type, lr=0.005, max_epochs=3, precision=set_precision("bf16"))
-    cells = grid_cells(config, [0.001, 0.005], [1e-5, 1e-4], [192, 256], [0.0, 0.2, 0.4])
+    trials = grid_trials(config, [0.001, 0.005], [1e-5, 1e-4], [192, 256], [0.0, 0.2, 0.4])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "grid.jsonl"
-        grid = seconds(lambda: run_grid(cells, train, valid, path, "pixels", at_once=1), device)
+        grid = seconds(lambda: run_grid(trials, train, valid, path, "pixels", at_once=1), device)
     model = build_model(0, device)
     final = seconds(lambda: fit(model, train, valid, config.but(max_epochs=20)), device)
     last = seconds(lambda: [predict_logits(model, split) for split in (valid, test)], device)

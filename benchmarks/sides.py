@@ -24,7 +24,7 @@ from helpers.data.decoding import decode
 from helpers.evaluation.bootstrap import bootstrap_ranking, bootstrap_scores
 from helpers.models.networks import build_model
 from helpers.system.devices import keep_freed_memory
-from helpers.training.grid import grid_cells, run_grid
+from helpers.training.grid import grid_trials, run_grid
 from helpers.training.loop import fit, predict_logits
 from helpers.training.optim import build_optimizer, train_step
 
@@ -219,11 +219,11 @@ def our_evaluation() -> float:
 
 def grid(at_once: int, precision: str) -> float:
     few = train_split().subset(range(64))
-    cells = grid_cells(CONFIG.but(precision=precision), [0.001, 0.005], [1e-5], [256], [0.0, 0.2])
+    trials = grid_trials(CONFIG.but(precision=precision), [0.001, 0.005], [1e-5], [256], [0.0, 0.2])
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        run_grid(cells, train_split(), few, Path(folder) / "grid.jsonl", "benchmark", at_once=at_once)
-        return len(cells) * len(names()) / (time.perf_counter() - started)
+        run_grid(trials, train_split(), few, Path(folder) / "grid.jsonl", "benchmark", at_once=at_once)
+        return len(trials) * len(names()) / (time.perf_counter() - started)
 
 
 def grid_in_turn() -> float:

@@ -122,8 +122,8 @@ def as_table(rows: list[dict]) -> str:
     for row in rows:
         ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
         spread = "" if row["spread"] is None else "{:.2f} to {:.2f}".format(*row["spread"])
-        cells = [row["against"] or "", figure(row["plain"]), figure(row["ours"]), row["unit"], ratio, spread]
-        lines.append(f"| `{row['name']}` | " + " | ".join(cells) + " |")
+        trials = [row["against"] or "", figure(row["plain"]), figure(row["ours"]), row["unit"], ratio, spread]
+        lines.append(f"| `{row['name']}` | " + " | ".join(trials) + " |")
     return "\n".join(lines)
 
 

@@ -74,7 +74,7 @@ def report(
 ):
     """Write runs/NAME/report.html and report.pdf from the run's results, without retraining."""
     from helpers.cli.pipeline import REPORT_FORMATS, make_report
-    from helpers.cli.planning import known
+    from helpers.config import known
 
     wanted = tuple(known(name.strip(), REPORT_FORMATS, "report format") for name in formats.split(","))
     make_report(run_name, wanted, language, author)

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
@@ -28,6 +29,7 @@ from helpers.training.optim import batch_loss, build_optimizer, train_step
 __all__ = [
     "Check",
     "blanked",
+    "did_not_diverge",
     "every_parameter_learns",
     "gradient_stays_in_its_sample",
     "images_tell_labels",
@@ -81,6 +83,19 @@ class Checks:
         self._write()
         word = "PASS" if check.passed else "FAIL" if check.severity == "fault" else "NOTE"
         print(f"{word}  {check.name}: expected {check.expected}, measured {check.measured}")
+
+    def conclusion(self, text: str) -> str:
+        """Return `text`, with the remarks that were made; where a fault was found, say so in its place."""
+        failed = {kind: self._failed(kind) for kind in ("fault", "remark")}
+        if failed["fault"]:
+            return f"**No conclusion can be drawn here.** Checks that failed: {'; '.join(failed['fault'])}."
+        if failed["remark"]:
+            return f"{text} Remarks: {'; '.join(failed['remark'])}."
+        return f"{text} All {len(self.made)} checks of this notebook passed." if self.made else text
+
+    def _failed(self, severity: str) -> list[str]:
+        failed = [check for check in self.made.values() if not check.passed and check.severity == severity]
+        return [f"{check.name} (expected {check.expected}, measured {check.measured})" for check in failed]
 
     @property
     def rows(self) -> list[dict]:
@@ -225,6 +240,14 @@ def mode_losses(model: nn.Module, train: Split, config: Config) -> dict[str, flo
         )
         losses[mode] = float(total) / sum(len(b) for b in batches if len(b) > 1)
     return losses
+
+
+def did_not_diverge(history: pd.DataFrame, training: str = "the final training") -> Check:
+    """Check that a training's losses on train and valid stayed finite, and ended no higher than they began."""
+    losses = history[["train_loss", "val_loss"]]
+    ended = float(losses["train_loss"].iloc[-1])
+    sound = bool(np.isfinite(losses.to_numpy(float)).all()) and ended <= float(losses["train_loss"].iloc[0])
+    return Check(f"{training} did not diverge", "finite losses, the last not above the first", f"{ended:.4f}", sound)
 
 
 def predictions_move(answers: list[np.ndarray]) -> Check:

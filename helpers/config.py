@@ -1,6 +1,7 @@
 """What the study is about, where its folders are, and the parameters of one run, checked."""
 
 import dataclasses
+import difflib
 import math
 import os
 import re
@@ -46,7 +47,8 @@ RECIPE = {
 }
 """The recipe of the additional iteration (M8), with which benchmarks/accuracy.py trains the compact network.
 
-The rate is the peak of the cycle, the decay that of AdamW; ema is per step, of batches of 128.
+`lr` is the peak of the cycle, `weight_decay` is AdamW's, `ema` the decay per step. M8 uses it with no dropout and no
+label smoothing, as the benchmark does.
 """
 
 FACTORS = ("lr", "weight_decay", "channels_block3", "dropout")
@@ -70,55 +72,98 @@ _RUN_NAME = (
     "letters, digits, '.', '_' and '-', beginning with a letter or a digit (at most 80)",
 )
 
-# name: (type, (test, what the test asks for)); a list means a list of values that each pass
+# What describes an experiment's data and machine, and not its hyper-parameters
+_SHARED = (
+    *("run_name", "data_root", "allow_missing", "drop_duplicates", "device", "precision", "seed"),
+    *("train_images", "valid_images"),
+)
+
+
+def _parameter(default, rule=_FREE):
+    return dataclasses.field(default=default, metadata={"rule": rule})
+
+
+@dataclass(frozen=True)
+class Config:
+    """The parameters of one experiment; the defaults are the course's protocol.
+
+    Each field states its type, its default and its range, and is checked on construction: StudyError names the one
+    that is wrong.
+    """
+
+    run_name: str = _parameter("study", _RUN_NAME)
+    data_root: str = _parameter("")  # a CelebA folder, or "drawn"; empty: $CELEBA_ROOT, else data/
+    allow_missing: bool = _parameter(False)  # read a subset of the listed images
+    drop_duplicates: bool = _parameter(False)  # drop train images that are byte-identical to one of valid or test
+    device: str = _parameter("auto", _one_of("auto", "cpu", "cuda"))  # auto: cuda where there is one
+    precision: str = _parameter("auto", _one_of("auto", "fp32", "bf16"))  # auto: fp32 on a CPU, bf16 on a GPU
+    seed: int = _parameter(42, _between(0, 2**32 - 1))
+    max_epochs: int = _parameter(20, _between(1, 10_000))
+    batch_size: int = _parameter(64, _between(2, 65_536))
+    lr: float = _parameter(0.005, _between(1e-8, 10))
+    weight_decay: float = _parameter(1e-5, _between(0, 1))
+    arch: str = _parameter("course", _one_of("course", "compact", "fine", "fine_deep", "teacher"))  # the network
+    mirror: bool = _parameter(False)  # average the logits of an image and of its mirror image
+    channels_block3: int = _parameter(256, _between(1, 4096))  # of the course's network
+    dropout: float = _parameter(0.0, _between(0, 0.95))
+    schedule: str = _parameter("constant", _one_of("constant", "one_cycle"))  # of the learning rate
+    optimizer: str = _parameter("adam", _one_of("adam", "adamw"))  # adamw: decoupled decay, of weights alone
+    ema: float = _parameter(0.0, _between(0, 0.99999))  # EMA decay per step; 0 disables it
+    label_smoothing: float = _parameter(0.0, _between(0, 0.5))  # s: targets become s/2 and 1 - s/2
+    train_images: int = _parameter(0, _between(0, 10**7))  # 0: all; otherwise a random subset drawn by the seed
+    valid_images: int = _parameter(0, _between(0, 10**7))
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = check_parameter(field.name, getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
+
+    def but(self, **changes) -> "Config":
+        """Return a copy with some parameters changed (and checked)."""
+        return dataclasses.replace(self, **changes)
+
+    def with_recipe(self, **changes) -> "Config":
+        """Return RECIPE on this experiment's data, seed and device; every other parameter keeps the course's value.
+
+        Nothing else is taken over: an ablation that was measured without dropout is repeated without dropout.
+        """
+        return Config(**{name: getattr(self, name) for name in _SHARED} | RECIPE | changes)
+
+    def to_dict(self) -> dict:
+        """Return the parameters as plain types."""
+        return dataclasses.asdict(self)
+
+
+# name: (type, (test, what the test asks for)) of every notebook parameter; a list holds values that each pass the test.
+# These belong to a notebook alone; the others are the fields of Config.
 RULES = {
-    "run_name": (str, _RUN_NAME),
-    "data_root": (str, _FREE),
-    "allow_missing": (bool, _FREE),
-    "drop_duplicates": (bool, _FREE),
-    "device": (str, _one_of("auto", "cpu", "cuda")),
-    "precision": (str, _one_of("auto", "fp32", "bf16")),
-    "seed": (int, _between(0, 2**32 - 1)),
     "seeds": (list, _between(0, 2**32 - 1)),
-    "max_epochs": (int, _between(1, 10_000)),
-    "batch_size": (int, _between(2, 65_536)),
-    "lr": (float, _between(1e-8, 10)),
-    "weight_decay": (float, _between(0, 1)),
-    "arch": (str, _one_of("course", "compact", "fine", "fine_deep", "teacher")),
-    "mirror": (bool, _FREE),
-    "channels_block3": (int, _between(1, 4096)),
-    "dropout": (float, _between(0, 0.95)),
-    "train_images": (int, _between(0, 10**7)),
-    "valid_images": (int, _between(0, 10**7)),
     "grid_lr": (list, _between(1e-8, 10)),
     "grid_weight_decay": (list, _between(0, 1)),
     "grid_channels_block3": (list, _between(1, 4096)),
     "grid_dropout": (list, _between(0, 0.95)),
-    "halving": (int, ((lambda value: value == 0 or 2 <= value <= 10), "0, or between 2 and 10")),
-    "cells_at_once": (int, _between(0, 256)),
+    "trials_at_once": (int, _between(0, 256)),
     "overfit_images": (int, _between(2, 10_000)),
     "probe_images": (int, _between(2, 10**7)),
     "probe_epochs": (int, _between(1, 10_000)),
     "sweep_steps": (int, _between(20, 100_000)),
     "first_lr": (float, _between(1e-12, 1)),
     "last_lr": (float, _between(1e-6, 1000)),
-    "schedule": (str, _one_of("constant", "one_cycle")),
-    "optimizer": (str, _one_of("adam", "adamw")),
-    "ema": (float, _between(0, 0.99999)),
-    "label_smoothing": (float, _between(0, 0.5)),
     "extra_epochs": (int, _between(1, 10_000)),
     "extra_lr": (float, _between(1e-8, 10)),
-    "extra_arch": (str, _one_of("course", "compact")),
+    "extra_arch": (str, _one_of("course", "compact", "fine", "fine_deep")),
     "extra_batch_size": (int, _between(2, 65_536)),
     "checkpoint": (str, _FREE),
     "compare_with": (str, _FREE),
+    "allow_unfinished": (bool, _FREE),
     "language": (str, _one_of("fr", "en")),
     "author": (str, _FREE),
 }
+RULES |= {field.name: (field.type, field.metadata["rule"]) for field in dataclasses.fields(Config)}
 
 
 def check_parameter(name: str, value):
-    """Return `value` in the parameter's type, or raise StudyError with what it may be."""
+    """Return `value` converted to the parameter's type, or raise StudyError with the values that are allowed."""
     kind, (accepts, wanted) = RULES[name]
     if kind is list:
         return _check_list(name, value, accepts, wanted)
@@ -145,44 +190,24 @@ def _a(kind: type) -> str:
     return names[kind]
 
 
-@dataclass(frozen=True)
-class Config:
-    """The parameters of one experiment; the defaults are the course's protocol.
+def check_parameters(notebook: str, values: dict, defaults: dict) -> dict:
+    """Check names against a notebook's parameters, then types and ranges; None only where it is the default."""
+    for name in values:
+        known(name, defaults, f"parameter of {notebook}")
+    try:
+        return {
+            name: None if value is None and defaults[name] is None else check_parameter(name, value)
+            for name, value in values.items()
+        }
+    except StudyError as error:
+        raise StudyError(f"{notebook}: {error}") from error
 
-    Every field is checked on construction; StudyError names the one that is wrong.
-    """
 
-    run_name: str = "study"
-    data_root: str = ""  # a CelebA folder, or "drawn"; empty: $CELEBA_ROOT, else data/
-    allow_missing: bool = False  # read a subset of the listed images
-    drop_duplicates: bool = False  # leave train images out that are byte-identical to one of valid or test
-    device: str = "auto"  # cuda where there is one
-    precision: str = "auto"  # fp32 on CPU, bf16 autocast on GPU
-    seed: int = 42
-    max_epochs: int = 20
-    batch_size: int = 64
-    lr: float = 0.001
-    weight_decay: float = 1e-5
-    arch: str = "course"  # the network; "compact": helpers/models/compact.py
-    mirror: bool = False  # answer with the mean over an image and its mirror image
-    channels_block3: int = 256  # of the course's network
-    dropout: float = 0.0
-    schedule: str = "constant"  # of the learning rate
-    optimizer: str = "adam"  # weight decay as an L2 term; "adamw": decoupled, and none on norms and biases
-    ema: float = 0.0  # the moving average of the weights keeps so much a step; 0: no average
-    label_smoothing: float = 0.0  # targets 0 and 1 are moved to half of it, and to 1 less half of it
-    train_images: int = 0  # 0: all; otherwise a seeded random subset
-    valid_images: int = 0
-
-    def __post_init__(self):
-        for field in dataclasses.fields(self):
-            value = check_parameter(field.name, getattr(self, field.name))
-            object.__setattr__(self, field.name, value)
-
-    def but(self, **changes) -> "Config":
-        """Return a copy with some parameters changed (and checked)."""
-        return dataclasses.replace(self, **changes)
-
-    def to_dict(self) -> dict:
-        """Return the parameters as plain types."""
-        return dataclasses.asdict(self)
+def known(name: str, names, what: str) -> str:
+    """Return `name` if it is among `names`; otherwise raise StudyError, which suggests the nearest one."""
+    if name in names:
+        return name
+    names = sorted(names)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(names)}."
+    raise StudyError(f"There is no {what} {name!r}. {hint}")

@@ -1,30 +1,26 @@
-"""The notebooks: their order, the parameters they declare, and what they show in words and tables."""
-
-import ast
-import json
+"""What the notebooks show: sentences with measured numbers, tables, and conclusions that the checks allow."""
 
 import pandas as pd
 from IPython.display import HTML, Markdown, display
 
-from helpers.config import NOTEBOOKS
+from helpers.checks import Checks
 
-__all__ = ["say", "show_table"]
+__all__ = ["conclude", "say", "show_table"]
 
-ORDER = ("01_data", "02_baselines", "03_overfit", "04_lr_finder", "05_grid", "06_final", "07_test")
 RATES = ("lr", "weight_decay", "valley", "steep", "minimum", "slide")  # columns that span orders of magnitude
-
-
-def notebook_parameters(notebook: str) -> dict:
-    """Return the names and defaults in the notebook's `parameters` cell, in order."""
-    content = json.loads((NOTEBOOKS / f"{notebook}.ipynb").read_text(encoding="utf-8"))
-    cell = next(cell for cell in content["cells"] if "parameters" in cell["metadata"].get("tags", []))
-    assignments = ast.parse("".join(cell["source"])).body
-    return {statement.targets[0].id: ast.literal_eval(statement.value) for statement in assignments}
 
 
 def say(markdown: str):
     """Show an answer, its numbers filled in from what was measured."""
     display(Markdown(markdown))
+
+
+def conclude(checks: Checks, conclusion: str):
+    """Show a conclusion where every check of the notebook passed; otherwise say which ones failed.
+
+    A failed *remark* does not contradict the conclusion and is added to it; a *fault* takes its place.
+    """
+    say(checks.conclusion(conclusion))
 
 
 def show_table(table: pd.DataFrame, digits: int = 4, hide: tuple[str, ...] = ()):

@@ -1,5 +1,7 @@
-"""Run folders: results, figures, checkpoints and logs of one run, each in its place."""
+"""A run of the study: what every notebook begins with, and the folders that its results go to."""
 
+import ast
+import dataclasses
 import getpass
 import json
 import math
@@ -7,9 +9,10 @@ import platform
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,32 +20,77 @@ import torch
 import yaml
 
 from helpers.checks import Checks
-from helpers.config import CHECKPOINTS, FIGURES, META, ROOT, RUNS, Config
+from helpers.config import CHECKPOINTS, FIGURES, META, NOTEBOOKS, ROOT, RUNS, Config, check_parameters
 from helpers.data.batches import Split, load_split
-from helpers.data.celeba import Dataset
+from helpers.data.celeba import Dataset, open_dataset
 from helpers.errors import StudyError
 from helpers.models.checkpoints import save_checkpoint
 from helpers.models.networks import architecture
-from helpers.system.devices import choose_device, describe
+from helpers.plots.style import use_style
+from helpers.system.devices import choose_device, describe, set_seed
 from helpers.system.files import append_json, file_md5, read_jsons, write_text
+from helpers.training.loop import KeepBest
 
-__all__ = ["Run"]
+__all__ = ["Run", "Session", "start"]
+
+ORDER = ("01_data", "02_baselines", "03_overfit", "04_lr_finder", "05_grid", "06_final", "07_test", "appendix")
 
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW"}  # as the course and torch name them
 SCORECARD = "checks.json"  # in results/
+LOGITS = "07_logits.npz"  # in results/, of the splits that 07_test measured
 TEST_LOG = "test_opened.jsonl"  # in the run's folder, and only ever added to
+
+
+class Session(NamedTuple):
+    """What every notebook works with."""
+
+    run: "Run"
+    dataset: Dataset
+    device: torch.device
+    config: Config
+    scorecard: Checks
+
+
+def start(notebook: str, namespace: Mapping) -> Session:
+    """Begin a notebook: check its parameters, choose the device, set the seed, and open the dataset and the run.
+
+    `namespace` is the notebook's `globals()`, in which its parameters stand. Parameters that are None have no say:
+    the configuration then has the course's value. Raises StudyError where a parameter is wrong, or where the dataset
+    or the device is missing.
+    """
+    defaults = notebook_parameters(notebook)
+    parameters = check_parameters(notebook, {name: namespace[name] for name in defaults}, defaults)
+    fields = {field.name for field in dataclasses.fields(Config)}
+    config = Config(**{name: value for name, value in parameters.items() if name in fields and value is not None})
+    device = choose_device(config.device)
+    set_seed(config.seed)
+    use_style()
+    dataset = open_dataset(config.data_root, config.allow_missing, config.drop_duplicates)
+    run = Run(notebook, config, dataset, parameters)
+    return Session(run, dataset, device, config, run.checks)
+
+
+def notebook_parameters(notebook: str) -> dict:
+    """Return the names and defaults in the notebook's `parameters` cell, in order."""
+    content = json.loads((NOTEBOOKS / f"{notebook}.ipynb").read_text(encoding="utf-8"))
+    cell = next(cell for cell in content["cells"] if "parameters" in cell["metadata"].get("tags", []))
+    assignments = ast.parse("".join(cell["source"])).body
+    return {statement.targets[0].id: ast.literal_eval(statement.value) for statement in assignments}
 
 
 class Run:
     """The folders of one run, as seen by one notebook.
 
     Results go to runs/<run_name>/results/<notebook>.json, figures to figures/<run_name>/, weights to
-    checkpoints/<run_name>/. `dataset` is what the notebook reads, where it reads one; `checks` are its sanity
-    checks, which go to results/checks.json with those of the other notebooks.
+    checkpoints/<run_name>/. `dataset` is what the notebook reads, where it reads one; `parameters` are those of its
+    `parameters` cell; `checks` are its sanity checks, kept in results/checks.json with those of the other notebooks.
     """
 
-    def __init__(self, notebook: str, config: Config, dataset: Dataset | None = None):
+    def __init__(
+        self, notebook: str, config: Config, dataset: Dataset | None = None, parameters: Mapping | None = None
+    ):
         self.notebook, self.config, self.dataset = notebook, config, dataset
+        self.parameters = dict(parameters or {})
         self.folder = RUNS / config.run_name
         self.results = self.folder / "results"
         self.figures = FIGURES / config.run_name
@@ -58,7 +106,7 @@ class Run:
             "notebook": self.notebook,
             "written": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self._started, 1),
-            "parameters": self.config.to_dict(),
+            "parameters": self.parameters | self.config.to_dict(),
             "data": self._describe_data(),
             "environment": environment(choose_device(self.config.device)),
             **results,
@@ -79,6 +127,20 @@ class Run:
                 f"Run {notebook} first, with run_name={self.config.run_name!r}."
             )
         return json.loads(path.read_text(encoding="utf-8"))
+
+    def configure(self, **changes) -> Config:
+        """Change the run's configuration, which its results are written with; return it."""
+        self.config = self.config.but(**changes)
+        return self.config
+
+    def load(self, split: str) -> Split:
+        """Load a split for the run's device, as many images of train and valid as the parameters say."""
+        limit = {"train": self.config.train_images, "valid": self.config.valid_images}.get(split, 0)
+        return load_split(self.dataset, split, choose_device(self.config.device), limit, self.config.seed)
+
+    def clear_results(self):
+        """Remove this notebook's results of an earlier run, so that none are taken for those of an interrupted one."""
+        (self.results / f"{self.notebook}.json").unlink(missing_ok=True)
 
     def has(self, notebook: str) -> bool:
         """Say whether that notebook's results are there."""
@@ -105,6 +167,16 @@ class Run:
         path = self.checkpoints / f"{name}.pt"
         source = self.dataset.source if self.dataset else "unknown"
         save_checkpoint(path, model, config or self.config, epoch, metrics, source)
+
+    def follow(self, name: str, config: Config, last: bool = False) -> "Follower":
+        """Return an `on_epoch` for `fit` that logs the training and saves its best checkpoint as <name>.pt.
+
+        With `last`, the newest epoch's is saved as last.pt too. Checkpoints of an earlier training are removed, so
+        that none is taken for this one's.
+        """
+        for old in [name, "last"] if last else [name]:
+            (self.checkpoints / f"{old}.pt").unlink(missing_ok=True)
+        return Follower(self, name, config, last)
 
     def write_config(self, config: Config):
         """Write runs/<run_name>/config.yaml in the course's form."""
@@ -144,6 +216,20 @@ class Run:
 
         return log
 
+    def trained_checkpoint(self, allow_unfinished: bool = False) -> Path:
+        """Return the path of the final training's best checkpoint.
+
+        06_final writes its results when it is done: raises StudyError where they are missing, since its training was
+        interrupted, unless `allow_unfinished`.
+        """
+        path = self.checkpoints / "best.pt"
+        if path.is_file() and not self.has("06_final") and not allow_unfinished:
+            raise StudyError(
+                f"06_final of the run {self.config.run_name!r} was interrupted: {short_path(path)} is there, but its "
+                "results are not. Run 06_final to its end, or set allow_unfinished = True to open test for it."
+            )
+        return path
+
     def open_test(self, device: torch.device, checkpoints: list[Path]) -> Split:
         """Load the test split, after writing down who opens it, when and for which checkpoints (TEST_LOG)."""
         record = {
@@ -155,6 +241,24 @@ class Run:
         }
         append_json(self.folder / TEST_LOG, record)
         return load_split(self.dataset, "test", device)
+
+    def save_logits(self, logits: dict[str, np.ndarray]):
+        """Keep the logits of each split for the notebooks that look closer, with the data that they belong to."""
+        np.savez(self.results / LOGITS, data=np.array(self.dataset.fingerprint), **logits)
+
+    def tested(self) -> tuple[dict[str, np.ndarray], dict[str, Split]]:
+        """Return the logits that 07_test saved, and their splits, by name.
+
+        Raises StudyError where 07_test has not run, or where it ran on other data. Test is not opened by this: the
+        log has no new entry, as nothing is predicted and nothing can be chosen.
+        """
+        self.read("07_test", "and the logits that it saved")
+        with np.load(self.results / LOGITS) as saved:
+            if str(saved["data"]) != self.dataset.fingerprint:
+                raise StudyError("07_test ran on other data than these. Set data_root to its data, or run it again.")
+            logits = {name: saved[name] for name in ("valid", "test")}
+        device = choose_device(self.config.device)
+        return logits, {name: load_split(self.dataset, name, device) for name in logits}
 
     @property
     def test_openings(self) -> list[dict]:
@@ -177,6 +281,23 @@ class Run:
             "left_out": self.dataset.left_out,
             "fingerprint": self.dataset.fingerprint,
         }
+
+
+class Follower(KeepBest):
+    """Keeps the best epoch of a training, as `KeepBest` does, and writes its checkpoint and its TensorBoard log."""
+
+    def __init__(self, run: Run, name: str, config: Config, last: bool):
+        super().__init__()
+        self.run, self.name, self.config, self.last = run, name, config, last
+        self.log = run.tensorboard("final" if name == "best" else name.removesuffix("_best"))
+
+    def __call__(self, row: dict, model):
+        self.log(row)
+        super().__call__(row, model)
+        if self.last:
+            self.run.save_checkpoint("last", model, row["epoch"], row, self.config)
+        if self.row is row:
+            self.run.save_checkpoint(self.name, model, row["epoch"], row, self.config)
 
 
 def environment(device: torch.device) -> dict:

@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from helpers.config import ATTRIBUTES, CHECKPOINTS, FIGURES, HOME, NOTEBOOKS, ROOT, RUNS
 from helpers.models.checkpoints import load_checkpoint
-from helpers.notebook import ORDER
+from helpers.study import ORDER
 
 SMALL = [
     "02_baselines.max_epochs=4",
@@ -31,7 +31,7 @@ SMALL = [
     "05_grid.train_images=32",
     "05_grid.max_epochs=1",
     "05_grid.valid_images=16",
-    "05_grid.cells_at_once=2",
+    "05_grid.trials_at_once=2",
     "06_final.max_epochs=2",
     "06_final.train_images=64",
     "06_final.valid_images=24",
@@ -104,10 +104,10 @@ def test_the_checkpoints_load_safely_and_say_what_they_were_trained_on(run):
         assert load_checkpoint(path).content["attributes"] == list(ATTRIBUTES)
 
 
-def test_the_final_training_takes_the_grids_best_cell(results):
+def test_the_final_training_takes_the_grids_best_trial(results):
     best = results["05_grid"]["best"]
     assert results["06_final"]["chosen"] == best and set(results["06_final"]["origin"].values()) == {"grid's best"}
-    losses = [cell["val_loss"] for cell in results["05_grid"]["cells"]]
+    losses = [trial["val_loss"] for trial in results["05_grid"]["trials"]]
     assert losses == sorted(losses) and len(losses) == 4
 
 
@@ -120,9 +120,9 @@ def test_config_yaml_has_the_courses_form(run, results):
 
 def test_tensorboard_has_the_courses_folders_and_tags(run):
     course = {"train/loss", "val/loss", "val/f1", "val/acc"}
-    cells = list((RUNS / "small" / "tensorboard" / "grid").iterdir())
-    assert len(cells) == 8  # four, with two seeds each
-    for folder in ("final", "overfit_small_sample", f"grid/{cells[0].name}"):
+    trials = list((RUNS / "small" / "tensorboard" / "grid").iterdir())
+    assert len(trials) == 8  # four, with two seeds each
+    for folder in ("final", "overfit_small_sample", f"grid/{trials[0].name}"):
         assert tags(folder) == course
     assert tags("lr_finder") == {"train/loss"}
 

@@ -7,9 +7,8 @@ import nbformat
 import pytest
 import yaml
 
-from helpers.cli.planning import check_parameters
-from helpers.config import NOTEBOOKS, RULES, check_parameter
-from helpers.notebook import ORDER, notebook_parameters
+from helpers.config import NOTEBOOKS, RULES, check_parameter, check_parameters
+from helpers.study import ORDER, notebook_parameters
 
 ALL = (*ORDER, "report")
 

@@ -11,15 +11,15 @@ from pathlib import Path
 import papermill
 from filelock import FileLock, Timeout
 
-from helpers.cli.planning import Study, check_parameters, plan
-from helpers.config import NOTEBOOKS, ROOT, RUNS, check_parameter
+from helpers.cli.planning import Study, plan
+from helpers.config import NOTEBOOKS, ROOT, RUNS, check_parameter, check_parameters
 from helpers.data.cache import prepare
 from helpers.data.celeba import open_dataset
 from helpers.errors import StudyError
-from helpers.notebook import notebook_parameters
 from helpers.report.html import to_html
 from helpers.report.pdf import to_pdf
 from helpers.report.sections import report_title
+from helpers.study import notebook_parameters
 from helpers.system import progress
 from helpers.system.devices import choose_device
 from helpers.system.files import write_text

@@ -1,16 +1,15 @@
 """What is to be run: profiles, settings and notebooks, checked by name, type and range before anything starts."""
 
 import ast
-import difflib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
-from helpers.config import NOTEBOOKS, check_parameter
+from helpers.config import NOTEBOOKS, check_parameters, known
 from helpers.data.celeba import DRAWN
 from helpers.errors import StudyError
-from helpers.notebook import ORDER, notebook_parameters
+from helpers.study import ORDER, notebook_parameters
 
 
 @dataclass
@@ -55,19 +54,6 @@ def _parameters(notebook: str, study: Study, profile: dict, settings: dict) -> d
     return check_parameters(notebook, values, defaults)
 
 
-def check_parameters(notebook: str, values: dict, defaults: dict) -> dict:
-    """Check names against the notebook's parameters, then types and ranges; None only where it is the default."""
-    for name in values:
-        known(name, defaults, f"parameter of {notebook}")
-    try:
-        return {
-            name: None if value is None and defaults[name] is None else check_parameter(name, value)
-            for name, value in values.items()
-        }
-    except StudyError as error:
-        raise StudyError(f"{notebook}: {error}") from error
-
-
 def load_profile(name: str) -> dict:
     """Return what a profile of notebooks/profiles.yaml sets, by notebook ("all" for every one)."""
     profiles = yaml.safe_load((NOTEBOOKS / "profiles.yaml").read_text(encoding="utf-8"))
@@ -98,13 +84,3 @@ def _literal(text: str):
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return text
-
-
-def known(name: str, names, what: str) -> str:
-    """Return `name` if it is among `names`; otherwise StudyError with the nearest ones."""
-    if name in names:
-        return name
-    names = sorted(names)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(names)}."
-    raise StudyError(f"There is no {what} {name!r}. {hint}")

@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["gradcam", "groups"],
     submod_attrs={
-        "bootstrap": ["bootstrap_difference", "bootstrap_scores", "every_interval"],
+        "bootstrap": ["bootstrap_difference", "bootstrap_scores", "every_interval", "verdict"],
         "calibration": ["choose_thresholds", "fit_temperatures", "reliability"],
         "label_errors": ["likely_errors"],
         "metrics": [

@@ -67,6 +67,13 @@ def bootstrap_difference(
     return intervals(sums, lambda drawn: _scores(drawn[:, :half]) - _scores(drawn[:, half:]), INDEX, **draw)
 
 
+def verdict(difference, lower_is_better: bool = False) -> str:
+    """Say in words whether a difference with its interval (`low`, `high`) shows an improvement."""
+    if difference["low"] <= 0 <= difference["high"]:
+        return "which cannot be told from chance"
+    return "better beyond chance" if (difference["low"] > 0) != lower_is_better else "worse beyond chance"
+
+
 def bootstrap_ranking(
     logits: np.ndarray, targets: np.ndarray, identities: np.ndarray | None, resamples: int = RESAMPLES, seed: int = 0
 ) -> pd.DataFrame:

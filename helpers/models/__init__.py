@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "build_model",
             "count_parameters",
             "forward_flop",
+            "layer_table",
             "start_from_priors",
         ],
     },

@@ -3,6 +3,7 @@
 import copy
 from collections import OrderedDict
 
+import pandas as pd
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -106,6 +107,19 @@ def from_architecture(described: dict) -> nn.Module:
 def count_parameters(model: nn.Module) -> int:
     """Return the number of trainable parameters."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def layer_table(model: nn.Module) -> pd.DataFrame:
+    """Return one row per layer with what it does for one image: layer, output shape, parameters, multiply-adds."""
+    import torchinfo  # not on a bare GPU node
+
+    summary = torchinfo.summary(model, (1, *META["input_shape"]), verbose=0)
+    rows = [
+        (layer.class_name, str(tuple(layer.output_size[1:])), layer.num_params, layer.macs)
+        for layer in summary.summary_list
+        if layer.is_leaf_layer
+    ]
+    return pd.DataFrame(rows, columns=["layer", "output", "parameters", "multiply-adds"])
 
 
 def forward_flop(model: nn.Module) -> int:

@@ -1,4 +1,4 @@
-"""Plots of the grid: every cell, and what each factor changes."""
+"""Plots of the grid: every trial, and what each factor changes."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -18,7 +18,7 @@ def plot_grid(table: pd.DataFrame, value: str = "val_loss") -> Axes:
 
 
 def plot_parallel(table: pd.DataFrame, factors: tuple[str, ...], value: str = "val_loss") -> Axes:
-    """Parallel coordinates: one line a cell through its factors to its valid loss; the best in red."""
+    """Parallel coordinates: one line a trial through its factors to its valid loss; the best in red."""
     ax = plt.subplots(figsize=(8, 3.4))[1]
     columns = [*factors, value]
     ranked = table.sort_values(value, ascending=False, na_position="first")
@@ -47,7 +47,7 @@ def plot_parallel(table: pd.DataFrame, factors: tuple[str, ...], value: str = "v
                 bbox={"fc": "white", "ec": "none", "pad": 1},
             )
     ax.set_xticks(range(len(columns)), columns)
-    ax.set(yticks=[], title="Every cell of the grid; the best in red")
+    ax.set(yticks=[], title="Every trial of the grid; the best in red")
     ax.spines["left"].set_visible(False)
     return ax
 
@@ -60,9 +60,9 @@ def _spread(values: pd.Series, as_levels: bool) -> pd.Series:
 
 
 def plot_isolation(effects: pd.DataFrame, noise: float | None) -> Figure:
-    """For each factor, the best and the mean valid loss of the cells with each value, and the noise of a seed.
+    """For each factor, the best and the mean valid loss of the trials with each value, and the noise of a seed.
 
-    `effects` is `grid_effects.factor_effects`'; `noise` the standard deviation that chance gives a cell's mean over its
+    `effects` comes from `grid_effects.factor_effects`; `noise` is the standard deviation of a trial's mean over its
     seeds, None where it is unknown.
     """
     factors = list(dict.fromkeys(effects["factor"]))
@@ -75,7 +75,7 @@ def plot_isolation(effects: pd.DataFrame, noise: float | None) -> Figure:
             axis.axhspan(
                 lowest - noise, lowest + noise, color=ACCENT, alpha=0.12, lw=0, label="best ± noise of its mean"
             )
-        axis.plot(positions, rows["mean"], "s:", color=SOFT, label="mean of the cells")
+        axis.plot(positions, rows["mean"], "s:", color=SOFT, label="mean of the trials")
         axis.plot(positions, rows["best"], "o-", color=ACCENT, label="best of the rest")
         axis.set_xticks(positions, [f"{value:g}" for value in rows["value"]])
         axis.set_title(factor)

@@ -1,21 +1,18 @@
 """What follows from the results: cuts, margins, gaps and limits, computed where the report only words them."""
 
 import math
-import re
 from itertools import pairwise
 
-from helpers.config import ATTRIBUTES
+from helpers.config import ATTRIBUTES, FACTORS
 from helpers.data.official import OFFICIAL_COPIES, OFFICIAL_SIZES
-from helpers.notebook import notebook_parameters
-from helpers.training.grid_effects import over_seeds
+from helpers.study import notebook_parameters
+from helpers.training.grid_effects import alike_but_for, over_seeds
 
-FACTORS = ("lr", "weight_decay", "channels_block3", "dropout")
 METRICS = ("mean_accuracy", "exact_match", "micro_f1", "macro_f1")
 NOT_PROTOCOL = {"run_name", "data_root", "allow_missing", "device", "seed", "checkpoint", "compare_with"}
 AT_START = ("loss at initialisation is near ln 2", "loss with the priors' bias is near their entropy")
 NORMAL = 1.96  # standard errors from the middle of a 95 % interval to its ends
 FEW = 100  # positive images; with fewer, a rate moves by a point when one image does
-LAYER = re.compile(r"^[│├└─ ]+(\w+): [\d-]+ +\[\d+, ([\d, ]+)\] +([\d,]+|--) +([\d,]+|--)$", re.MULTILINE)
 
 
 def gather(results: dict[str, dict | None], scorecard: list[dict]) -> dict:
@@ -40,6 +37,7 @@ def gather(results: dict[str, dict | None], scorecard: list[dict]) -> dict:
         "training": ("06_final", training),
         "extra": ("06_final", extra),
         "test": ("07_test", test),
+        "appendix": ("appendix", appendix),
     }
     found["linear"] = (
         linear(there["02_baselines"], there["06_final"]) if {"02_baselines", "06_final"} <= set(there) else None
@@ -52,9 +50,7 @@ def _data(described: list[dict]) -> dict:
     return described[0] | {
         "drawn": any(data["drawn"] for data in described),
         "whole_celeba": all(data["whole_celeba"] for data in described),
-        "left_out": described[0].get("left_out", 0),
-        # Runs from before this was recorded: the splits are known to be official where all of CelebA is there.
-        "official_splits": all(data.get("official_splits", data["whole_celeba"]) for data in described),
+        "official_splits": all(data["official_splits"] for data in described),
     }
 
 
@@ -76,25 +72,8 @@ def cuts(results: dict[str, dict]) -> list[dict]:
 
 
 def used_parameters(notebook: str, result: dict) -> dict:
-    """Return what the notebook's parameters were, as far as its results tell, in its `parameters` cell's order."""
-    used = dict(result["parameters"])
-    if notebook == "02_baselines":
-        used |= {f"probe_{name}": value for name, value in result["probe"].items()}
-    if notebook == "03_overfit":
-        used["overfit_images"] = used["train_images"]
-    if notebook == "04_lr_finder":
-        used["seeds"] = [row["seed"] for row in result["by_seed"][1:]] or None
-        used |= dict(zip(("first_lr", "last_lr"), result["range"], strict=True))
-        if not result["diverged"]:
-            used["sweep_steps"] = result["steps"]
-    if notebook == "05_grid":
-        used |= {f"grid_{factor}": levels(result["cells"], factor) for factor in FACTORS}
-        used["seeds"] = [seed for seed in result["seeds"] if seed != used["seed"]] or None
-        used["halving"] = result["halving"]
-    if notebook == "06_final":
-        used |= {f"extra_{name}": result["extra"][name] for name in ("arch", "lr", "batch_size")}
-        used["extra_epochs"] = result["extra"]["max_epochs"]
-    return {name: used[name] for name in notebook_parameters(notebook) if name in used}
+    """Return the values of the notebook's parameters, in the order of its `parameters` cell."""
+    return {name: result["parameters"][name] for name in notebook_parameters(notebook)}
 
 
 def _images_used(name: str, value, sizes: dict[str, int]):
@@ -129,25 +108,16 @@ def labels(result: dict) -> dict:
 def model(result: dict) -> dict:
     """Return the baselines by name, the best without images for each metric, and the layers."""
     table = {row["baseline"]: row for row in result["baselines"]}
+    layers = result["layers"]
     blind = {name: row for name, row in table.items() if name != "logistic regression"}
-    rows = [(kind, f"({shape})", _whole(count), _whole(work)) for kind, shape, count, work in _layers(result["layers"])]
     return {
         "table": table,
         "best_blind": {metric: max(blind, key=lambda name: blind[name][metric]) for metric in METRICS},
-        "layers": rows,
+        "layers": [(name, shape, count or None, work or None) for name, shape, count, work in map(dict.values, layers)],
         "ln2": math.log(2),
         "passed": [check["passed"] for check in result["checks"] if check["name"] in AT_START],
         "probes": [check for check in result["checks"] if check["name"] not in AT_START],
     }
-
-
-def _layers(summary: str) -> list[tuple[str, ...]]:
-    """Return (kind, shape, parameters, multiply-adds) of each single layer in torchinfo's summary."""
-    return [row for row in LAYER.findall(summary) if row[0] != "Sequential"]
-
-
-def _whole(text: str) -> int | None:
-    return None if text == "--" else int(text.replace(",", ""))
 
 
 def overfit(result: dict) -> dict:
@@ -158,35 +128,36 @@ def overfit(result: dict) -> dict:
         "first": list(zip(result["by_hand"], by_fit, strict=False)),
         "rose": result["valid_loss_last"] > result["valid_loss_lowest"],
         "ratio": result["valid_loss_last"] / result["valid_loss_lowest"],
+        "fell_again": result["valid_loss_last"] < 0.9 * result["valid_loss_highest_after"]["loss"],
     }
 
 
 def grid(result: dict) -> dict:
-    """Return the grid's reading: its levels, the best cell's margin, and the levels at an edge."""
-    cells = result["cells"]
-    finished = [cell for cell in result["finalists"] if cell["val_loss"] is not None]
-    losses = sorted(cell["val_loss"] for cell in finished)
+    """Return the grid's reading: its levels, the best trial's margin, and the levels at an edge."""
+    trials = result["trials"]
+    finished = [trial for trial in trials if trial["val_loss"] is not None]
+    losses = sorted(trial["val_loss"] for trial in finished)
     steps = [second - first for first, second in pairwise(losses)]
     return {
-        "levels": {factor: levels(cells, factor) for factor in FACTORS},
-        "edges": {factor: _edge(levels(cells, factor), result["best"][factor]) for factor in FACTORS},
+        "levels": {factor: levels(trials, factor) for factor in FACTORS},
+        "edges": {factor: _edge(levels(trials, factor), result["best"][factor]) for factor in FACTORS},
         "top": finished[0] if finished else None,
         "margin": steps[0] if steps else None,
         "range": losses[-1] - losses[0] if steps else None,
-        "diverged": sum(cell["val_loss"] is None for cell in cells),
-        "reference": next((cell for cell in cells if all(cell[f] == result["best"][f] for f in FACTORS)), None),
-        "best_f1": max(result["finalists"], key=lambda cell: cell["val_f1"] or 0),
+        "diverged": sum(trial["val_loss"] is None for trial in trials),
+        "reference": next((trial for trial in trials if all(trial[f] == result["best"][f] for f in FACTORS)), None),
+        "best_f1": max(trials, key=lambda trial: trial["val_f1"] or 0),
         "next": {edge["factor"]: edge["next"] for edge in result["edges"]},
         "compared": [row for row in result["effects"] if row["verdict"] is not None],
         "beyond_noise": [row for row in result["effects"] if row["verdict"] in ("lower", "higher")],
         "several_seeds": len(result["seeds"]) > 1,
-        "neighbours": {factor: _neighbours(cells, result["best"], factor) for factor in FACTORS},
+        "neighbours": {factor: alike_but_for(factor, trials, result["best"]) for factor in FACTORS},
     }
 
 
-def levels(cells: list[dict], factor: str) -> list:
+def levels(trials: list[dict], factor: str) -> list:
     """Return a factor's values in the grid, ascending."""
-    return sorted({cell[factor] for cell in cells})
+    return sorted({trial[factor] for trial in trials})
 
 
 def _edge(values: list, best) -> str:
@@ -194,13 +165,6 @@ def _edge(values: list, best) -> str:
     if len(values) == 1:
         return "fixed"
     return {values[0]: "lowest", values[-1]: "highest"}.get(best, "inside")
-
-
-def _neighbours(cells: list[dict], best: dict, factor: str) -> list[dict]:
-    """Return the best cell and those that differ from it in `factor` alone, by its value."""
-    others = [other for other in FACTORS if other != factor]
-    alike = [cell for cell in cells if all(cell[other] == best[other] for other in others)]
-    return sorted(alike, key=lambda cell: cell[factor])
 
 
 def training(result: dict) -> dict:
@@ -274,16 +238,18 @@ def test(result: dict) -> dict:
         "beaten": [row["attribute"] for row in rows if row["accuracy"] > row["majority"]],
         "never": [row["attribute"] for row in rows if row["tp"] + row["fp"] == 0],
         "few": [row for row in rows if row["positives"] < FEW],
-        "one_threshold": len(set(result["thresholds"])) == 1,
         "intervals": table,
         "groups": _nested([row for row in result["groups"] if row["rate"] == "accuracy"], "group", "attribute"),
         "goals": [row for row in result["threshold_gains"] if row["of"] == "overall"],
         "differences": result["comparison"] and _nested(result["comparison"]["differences"], "of", "metric")["overall"],
         "largest_gap": next((gap for gap in result["gaps"] if gap["enough"]), None),
-        "leaning": max(
-            (row for row in result["shortcuts"] if (row["low"] or 0) > 0), key=lambda row: row["low"], default=None
-        ),
     }
+
+
+def appendix(result: dict) -> dict:
+    """Return the attributes whose logits the other labels explain beyond chance, most first."""
+    beyond = [row for row in result["shortcuts"] if (row["low"] or 0) > 0]
+    return {"leaning": sorted(beyond, key=lambda row: -row["beyond_its_label"]), "of": len(result["shortcuts"])}
 
 
 def _nested(rows: list[dict], outer: str, inner: str) -> dict[str, dict[str, dict]]:

@@ -17,10 +17,10 @@ from helpers.errors import StudyError
 from helpers.evaluation.bootstrap import BINS
 from helpers.evaluation.groups import ENOUGH
 from helpers.models.networks import COURSE_PARAMETERS
-from helpers.notebook import ORDER, say
+from helpers.notebook import say
 from helpers.report.facts import FEW, batches_times_size, gather
 from helpers.report.wording import filters, typeset
-from helpers.study import OPTIMIZERS, SCORECARD
+from helpers.study import OPTIMIZERS, ORDER, SCORECARD
 
 TEMPLATES = Path(__file__).parent / "templates" / "report"
 # The sections, numbered from 0 as in the course, and the notebooks that each cannot do without.
@@ -163,7 +163,7 @@ def _environment(run_name: str, language: str, author: str, results: dict, score
         "author": escape(author, quote=False),
         "language": language,
         "w": words,
-        "r": {notebook.partition("_")[2]: result for notebook, result in results.items()},
+        "r": {notebook.partition("_")[2] or notebook: result for notebook, result in results.items()},
         "ran": {notebook: result for notebook, result in results.items() if result},
         "not_run": [notebook for notebook, result in results.items() if not result],
         "facts": facts,

@@ -1,4 +1,4 @@
-"""The course's grid: cells, each trained once a seed, one after the other or side by side; none is run twice."""
+"""The course's grid: trials, each trained once a seed, one after the other or side by side; none is run twice."""
 
 import contextlib
 import hashlib
@@ -21,28 +21,27 @@ import torch
 from helpers.config import FACTORS, Config
 from helpers.data.batches import Split
 from helpers.errors import StudyError
-from helpers.models.networks import build_model, count_parameters, forward_flop
+from helpers.models.networks import build_for, count_parameters, forward_flop
 from helpers.system.devices import choose_device
 from helpers.system.files import append_json, read_jsons
 from helpers.system.progress import bar, line
-from helpers.training.grid_effects import by_cell
 from helpers.training.loop import fit
 
-ATTEMPTS = 2  # at a cell that fails, before the others' results are returned without it
+ATTEMPTS = 2  # at a trial that fails, before the others' results are returned without it
 BACKWARD_TOO = 3  # a training step's work in forward passes: the backward pass is about two (Kaplan et al., 2020)
-MEMORY_OF_A_CELL = 1.5e9  # bytes: torch itself, and a batch of 64 in fp32
+MEMORY_PER_TRIAL = 1.5e9  # bytes: torch itself, and a batch of 64 in fp32
 WORTH_A_START = 20_000  # images to train on in all: two minutes on two cores
 
 
-def grid_cells(config: Config, lr, weight_decay, channels_block3, dropout, seeds=()) -> list[Config]:
+def grid_trials(config: Config, lr, weight_decay, channels_block3, dropout, seeds=()) -> list[Config]:
     """Return one Config a combination of the factors' values and a seed (the config's own if none is given)."""
     product = itertools.product(lr, weight_decay, channels_block3, dropout)
-    cells = [config.but(**dict(zip(FACTORS, values, strict=True))) for values in product]
-    return [cell.but(seed=seed) for cell in cells for seed in dict.fromkeys(seeds or [config.seed])]
+    trials = [config.but(**dict(zip(FACTORS, values, strict=True))) for values in product]
+    return [trial.but(seed=seed) for trial in trials for seed in dict.fromkeys(seeds or [config.seed])]
 
 
 def run_grid(
-    cells: list[Config],
+    trials: list[Config],
     train: Split,
     valid: Split,
     path: Path,
@@ -50,65 +49,43 @@ def run_grid(
     recorder: Callable[[str], Callable | None] = lambda name: None,
     at_once: int = 1,
 ) -> pd.DataFrame:
-    """Train every cell that `path` does not hold yet, `at_once` of them at a time; return a row each.
+    """Train every trial that `path` does not hold yet, `at_once` of them at a time; return a row each.
 
-    `path` is a JSONL file, one finished cell a line; `data` names the images (a dataset's fingerprint), so
-    that a cell of other data is another cell. A cell that fails is tried again after the others; one that
+    `path` is a JSONL file, one finished trial a line; `data` names the images (a dataset's fingerprint), so
+    that a trial of other data is another trial. A trial that fails is tried again after the others; one that
     fails again is written down as failed, is not in the table, and is tried anew by the next call.
-    `recorder(cell's name)` gives a function that takes the rows of a finished cell's history one by one.
+    `recorder(trial's name)` gives a function that takes the rows of a finished trial's history one by one.
     """
-    done = read_cells(path)
-    left = [cell for cell in cells if _key(cell, data) not in done]
-    finished, one_seed = len(cells) - len(left), len({cell.seed for cell in cells}) == 1
+    done = read_trials(path)
+    left = [trial for trial in trials if _key(trial, data) not in done]
+    finished, one_seed = len(trials) - len(left), len({trial.seed for trial in trials}) == 1
     for _attempt in range(ATTEMPTS):
         failed, several = [], min(at_once, len(left))
         results = side_by_side(left, train, valid, several) if several > 1 else one_by_one(left, train, valid)
-        for cell, result in bar(results, total=len(left), desc="grid", unit="cell"):
+        for trial, result in bar(results, total=len(left), desc="grid", unit="trial"):
             if "error" in result:
-                failed.append(cell)
-                append_json(path, {"failed": run_name(cell), **result})
-                line(f"cell {run_name(cell)} failed: {result['error']}")
+                failed.append(trial)
+                append_json(path, {"failed": run_name(trial), **result})
+                line(f"trial {run_name(trial)} failed: {result['error']}")
                 continue
-            key, finished = _key(cell, data), finished + 1
+            key, finished = _key(trial, data), finished + 1
             done[key] = {"key": key, **result}
             append_json(path, done[key])
-            if record := recorder(cell_name(cell) if one_seed else run_name(cell)):
+            if record := recorder(trial_name(trial) if one_seed else run_name(trial)):
                 for row in result["history"]:
                     record(row)
-            line(f"cell {finished}/{len(cells)} {run_name(cell)}: {_in_words(result)}")
+            line(f"trial {finished}/{len(trials)} {run_name(trial)}: {_in_words(result)}")
         if not (left := failed):
             break
-    if len(left) == len(cells):
-        raise StudyError(f"Every cell of the grid failed, {ATTEMPTS} times each; {path} says why.")
-    rows = [done[_key(cell, data)] for cell in cells if _key(cell, data) in done]
+    if len(left) == len(trials):
+        raise StudyError(f"Every trial of the grid failed, {ATTEMPTS} times each; {path} says why.")
+    rows = [done[_key(trial, data)] for trial in trials if _key(trial, data) in done]
     return pd.DataFrame(rows).drop(columns=["key"])
 
 
-def run_rungs(cells: list[Config], epochs: list[int], run: Callable[[list[Config]], pd.DataFrame], keep: int):
-    """Yield the trainings of successive halving: all cells for `epochs[0]`, the best `1 / keep` for the next, ….
-
-    Each rung trains anew, so that a schedule has its full length. Jamieson and Talwalkar, "Non-stochastic best
-    arm identification and hyperparameter optimization" (2016).
-    """
-    for rung, budget in enumerate(epochs, start=1):
-        trainings = run([cell.but(max_epochs=budget) for cell in cells])
-        yield trainings
-        if rung < len(epochs):
-            best = set(by_cell(trainings)["name"].head(math.ceil(trainings["name"].nunique() / keep)))
-            cells = [cell for cell in cells if cell_name(cell) in best]
-
-
-def halving_epochs(max_epochs: int, keep: int) -> list[int]:
-    """Return the epochs of each rung, the last `max_epochs`, each a `keep`-th of the next; `keep` 0: one rung."""
-    epochs = [max_epochs]
-    while keep and epochs[0] // keep:
-        epochs.insert(0, epochs[0] // keep)
-    return epochs
-
-
-def run_name(cell: Config) -> str:
-    """Return the name of one training: its cell's, and the seed."""
-    return f"{cell_name(cell)}_seed{cell.seed}"
+def run_name(trial: Config) -> str:
+    """Return the name of one training: its trial's, and the seed."""
+    return f"{trial_name(trial)}_seed{trial.seed}"
 
 
 def _in_words(result: dict) -> str:
@@ -116,37 +93,37 @@ def _in_words(result: dict) -> str:
     return f"{loss}, micro-F1 {result['val_f1']:.4f} ({result['seconds']:.0f} s)"
 
 
-def _key(cell: Config, data: str) -> str:
-    """Return what makes a cell's result its own: its parameters but for names, and the data."""
-    settings = {k: v for k, v in cell.to_dict().items() if k not in ("run_name", "data_root", "allow_missing")}
+def _key(trial: Config, data: str) -> str:
+    """Return what makes a trial's result its own: its parameters but for names, and the data."""
+    settings = {k: v for k, v in trial.to_dict().items() if k not in ("run_name", "data_root", "allow_missing")}
     return hashlib.sha256(json.dumps([settings, data], sort_keys=True).encode()).hexdigest()[:16]
 
 
-def read_cells(path: Path) -> dict[str, dict]:
-    """Return the finished cells by key; failed ones are none of them."""
-    return {cell["key"]: cell for cell in read_jsons(path) if "key" in cell}
+def read_trials(path: Path) -> dict[str, dict]:
+    """Return the finished trials by key; failed ones are none of them."""
+    return {trial["key"]: trial for trial in read_jsons(path) if "key" in trial}
 
 
-# One cell, and several at a time
+# One trial, and several at a time
 
 
-def cell_name(config: Config) -> str:
-    """Return the cell's name, as a folder: lr0.001_wd1e-05_ch192_do0.2."""
+def trial_name(config: Config) -> str:
+    """Return the trial's name, as a folder: lr0.001_wd1e-05_ch192_do0.2."""
     return f"lr{config.lr:g}_wd{config.weight_decay:g}_ch{config.channels_block3}_do{config.dropout:g}"
 
 
-def run_cell(cell: Config, train: Split, valid: Split) -> dict:
-    """Train one cell; return its factors, its last epoch's figures and its history, fit for JSON."""
-    model = build_model(cell.seed, choose_device(cell.device), cell.channels_block3, cell.dropout)
-    history = fit(model, train, valid, cell, label=cell_name(cell))
+def run_trial(trial: Config, train: Split, valid: Split) -> dict:
+    """Train one trial; return its factors, its last epoch's figures and its history, fit for JSON."""
+    model = build_for(trial, choose_device(trial.device))
+    history = fit(model, train, valid, trial, label=trial_name(trial))
     last = history.iloc[-1]
-    # A diverged cell is done, and ranks last; JSON has no NaN.
+    # A diverged trial is done, and ranks last; JSON has no NaN.
     finite = math.isfinite(last["train_loss"]) and math.isfinite(last["val_loss"])
     return {
-        "name": cell_name(cell),
-        "seed": cell.seed,
-        "max_epochs": cell.max_epochs,
-        **{factor: getattr(cell, factor) for factor in FACTORS},
+        "name": trial_name(trial),
+        "seed": trial.seed,
+        "max_epochs": trial.max_epochs,
+        **{factor: getattr(trial, factor) for factor in FACTORS},
         "parameters": count_parameters(model),
         "train_loss": float(last["train_loss"]) if finite else None,
         "val_loss": float(last["val_loss"]) if finite else None,
@@ -158,38 +135,38 @@ def run_cell(cell: Config, train: Split, valid: Split) -> dict:
     }
 
 
-def try_cell(cell: Config, train: Split, valid: Split) -> dict:
-    """Return `run_cell`'s result; where the training fails, {"error": why}, so that the other cells go on."""
+def try_trial(trial: Config, train: Split, valid: Split) -> dict:
+    """Return `run_trial`'s result; where the training fails, {"error": why}, so that the other trials go on."""
     try:
-        return run_cell(cell, train, valid)
+        return run_trial(trial, train, valid)
     except StudyError:
         raise
-    except Exception as error:  # of any kind: out of memory, a CUDA error, a bug that one cell alone shows
+    except Exception as error:  # of any kind: out of memory, a CUDA error, a bug that one trial alone shows
         return {"error": f"{type(error).__name__}: {error}"}
 
 
-def how_many_at_once(cells: list[Config], images: int, device: torch.device) -> int:
-    """Return how many cells to train at a time on `images` each: on CPU one a core, as far as memory goes.
+def how_many_at_once(trials: list[Config], images: int, device: torch.device) -> int:
+    """Return how many trials to train at a time on `images` each: on CPU one a core, as far as memory goes.
 
     Two cores train two networks of one thread each faster than one of two threads after the other, but
     starting the processes takes seconds (benchmarks/README.md). On a GPU: one.
     """
-    if device.type == "cuda" or sum(cell.max_epochs for cell in cells) * images < WORTH_A_START:
+    if device.type == "cuda" or sum(trial.max_epochs for trial in trials) * images < WORTH_A_START:
         return 1
     import psutil  # not on a bare GPU node
 
-    room = int(psutil.virtual_memory().available / MEMORY_OF_A_CELL)
-    return max(1, min(torch.get_num_threads(), len(cells), room))
+    room = int(psutil.virtual_memory().available / MEMORY_PER_TRIAL)
+    return max(1, min(torch.get_num_threads(), len(trials), room))
 
 
-def one_by_one(cells: list[Config], train: Split, valid: Split) -> Iterator[tuple[Config, dict]]:
-    """Yield each cell and its result (`try_cell`), in order."""
-    for cell in cells:
-        yield cell, try_cell(cell, train, valid)
+def one_by_one(trials: list[Config], train: Split, valid: Split) -> Iterator[tuple[Config, dict]]:
+    """Yield each trial and its result (`try_trial`), in order."""
+    for trial in trials:
+        yield trial, try_trial(trial, train, valid)
 
 
-def side_by_side(cells: list[Config], train: Split, valid: Split, at_once: int) -> Iterator[tuple[Config, dict]]:
-    """Yield each cell and its result as they come, `at_once` cells being trained at a time, each in a process.
+def side_by_side(trials: list[Config], train: Split, valid: Split, at_once: int) -> Iterator[tuple[Config, dict]]:
+    """Yield each trial and its result as they come, `at_once` trials being trained at a time, each in a process.
 
     The threads are shared out among the processes, and the images mapped from one file. When the iteration
     ends early (an error, an interrupt) or this process dies, so do the others.
@@ -202,16 +179,16 @@ def side_by_side(cells: list[Config], train: Split, valid: Split, at_once: int) 
         threads = max(1, torch.get_num_threads() // at_once)
         pool = ProcessPoolExecutor(at_once, context, _start_worker, (file, train.device, threads, theirs))
         try:
-            futures = {pool.submit(_work, cell): cell for cell in cells}
+            futures = {pool.submit(_work, trial): trial for trial in trials}
             for future in as_completed(futures):
                 yield futures[future], future.result()
         except BrokenProcessPool as error:
             raise StudyError(
-                f"A process that trained a cell was killed, most likely for want of memory ({at_once} cells at "
-                "once). The cells that are done are kept: run this again with a smaller cells_at_once."
+                f"A process that trained a trial was killed, most likely for want of memory ({at_once} trials at "
+                "once). The trials that are done are kept: run this again with a smaller trials_at_once."
             ) from error
         except BaseException:
-            ours.close()  # do not wait for cells half-way
+            ours.close()  # do not wait for trials half-way
             raise
         finally:
             pool.shutdown(cancel_futures=True)
@@ -236,5 +213,5 @@ def _leave_with(parent):
     os._exit(1)
 
 
-def _work(cell: Config) -> dict:
-    return try_cell(cell, *_splits)
+def _work(trial: Config) -> dict:
+    return try_trial(trial, *_splits)

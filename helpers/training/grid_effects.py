@@ -1,4 +1,4 @@
-"""What a grid's trainings say: cells over their seeds, the noise of a seed, each factor's effect, and the edges."""
+"""What a grid's trainings say: trials over their seeds, the noise of a seed, each factor's effect, and the edges."""
 
 import math
 import statistics
@@ -11,32 +11,32 @@ from helpers.config import FACTORS
 MEASURED = ("train_loss", "val_loss", "val_f1", "val_acc")
 
 
-def by_cell(trainings: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a cell, the best first: means over its seeds, `val_loss_std` and `val_f1_std`, and sums of cost.
+def by_trial(trainings: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a trial, the best first: means over its seeds, `val_loss_std` and `val_f1_std`, and sums of cost.
 
-    `trainings` has one row a cell and seed. A cell of which a seed diverged has no loss, and ranks last; one that
+    `trainings` has one row a trial and seed. A trial of which a seed diverged has no loss, and ranks last; one that
     lacks a seed which others have ranks behind those. Ties go to the smaller network. `history` is the first seed's.
     """
-    cells = trainings.astype(dict.fromkeys(MEASURED, float)).groupby("name", sort=False)
-    table = cells[[*FACTORS, "parameters", "max_epochs", "history"]].first()
+    trials = trainings.astype(dict.fromkeys(MEASURED, float)).groupby("name", sort=False)
+    table = trials[[*FACTORS, "parameters", "max_epochs", "history"]].first()
     for name in MEASURED:
-        table[name] = cells[name].agg(lambda values: values.mean(skipna=False))
+        table[name] = trials[name].agg(lambda values: values.mean(skipna=False))
     for name in ("val_loss", "val_f1"):
-        table[f"{name}_std"] = cells[name].std()
-    table["seeds"] = cells.size()
-    table[["seconds", "tflop"]] = cells[["seconds", "tflop"]].sum()
+        table[f"{name}_std"] = trials[name].std()
+    table["seeds"] = trials.size()
+    table[["seconds", "tflop"]] = trials[["seconds", "tflop"]].sum()
     lacking = table["val_loss"].isna() | (table["seeds"] < table["seeds"].max())
     ranked = table.reset_index().assign(lacking=lacking.to_numpy())
     return ranked.sort_values(["lacking", "val_loss", "parameters"], ignore_index=True).drop(columns="lacking")
 
 
-def best_cell(table: pd.DataFrame) -> dict:
-    """Return the factors of the best of `by_cell`'s rows."""
+def best_trial(table: pd.DataFrame) -> dict:
+    """Return the factors of the best of `by_trial`'s rows."""
     return {factor: table.iloc[0][factor].item() for factor in FACTORS}
 
 
 def seed_noise(trainings: pd.DataFrame) -> float | None:
-    """Return the standard deviation of the valid loss from seed to seed, pooled over the cells; None for one seed."""
+    """Return the standard deviation of the valid loss from seed to seed, pooled over the trials; None for one seed."""
     losses = trainings.astype({"val_loss": float}).dropna(subset="val_loss").groupby("name")["val_loss"]
     freedom = (losses.size() - 1).sum()
     if not freedom:
@@ -60,22 +60,22 @@ def over_seeds(rows: list[dict] | None) -> dict[str, tuple[float, float]] | None
 def factor_effects(trainings: pd.DataFrame) -> pd.DataFrame:
     """Return, for each value of each factor, its valid loss, and its difference from the factor's first value.
 
-    Columns: factor, value, best and mean (over the other factors, of the cells' means), cells, and, but for the
+    Columns: factor, value, best and mean (over the other factors, of the trials' means), trials, and, but for the
     first value, difference, its 95 % interval low and high, what that is over (n, of) and the verdict. The
     difference is the mean over pairs of trainings alike in all other factors and in the seed. With several seeds
     the interval is Student's over the seeds' mean differences, and the verdict "lower", "higher" or "within
     noise". There is none ("one seed") where there is one: its interval is over the pairs, and knows nothing of the
     noise of a seed; nor where pairs are missing because a training diverged ("some diverged").
     """
-    table = by_cell(trainings)
+    table = by_trial(trainings)
     rows = []
     for factor in FACTORS:
         values = sorted(table[factor].unique())
         for value in values:
             losses = table.loc[table[factor] == value, "val_loss"]
-            row = {"factor": factor, "value": value, "best": losses.min(), "mean": losses.mean(), "cells": len(losses)}
+            row = {"factor": factor, "value": value, "best": losses.min(), "mean": losses.mean(), "trials": len(losses)}
             rows.append(row | ({} if value == values[0] else _difference(trainings, factor, value, values[0])))
-    columns = ["factor", "value", "best", "mean", "cells", "difference", "low", "high", "n", "of", "verdict"]
+    columns = ["factor", "value", "best", "mean", "trials", "difference", "low", "high", "n", "of", "verdict"]
     return pd.DataFrame(rows).reindex(columns=columns)
 
 
@@ -109,7 +109,7 @@ def _interval(values: pd.Series) -> tuple[float, float, int]:
 
 
 def edges(table: pd.DataFrame, best: dict) -> list[dict]:
-    """Return the factors whose value in the `best` cell is the smallest or largest tried, with the next one to try.
+    """Return the factors whose value in the `best` trial is the smallest or largest tried, with the next one to try.
 
     `next` is one step further of the same size as the last one: a ratio, but a difference for dropout. It is
     None where the value cannot be exceeded (no dropout, no weight decay).
@@ -134,8 +134,15 @@ def _one_further(factor: str, best: float, neighbour: float) -> float | None:
     return int(8 * round(further / 8)) if factor == "channels_block3" else float(f"{further:.2g}")
 
 
-def curves_by_factor(cells: list[dict], best: dict, factor: str) -> dict[str, pd.DataFrame]:
-    """Return the histories of the best cell and of those that differ from it in `factor` alone, by its value."""
-    alike = [cell for cell in cells if all(cell[other] == best[other] for other in FACTORS if other != factor)]
-    ordered = sorted(alike, key=lambda cell: cell[factor])
-    return {f"{factor} {cell[factor]:g}": pd.DataFrame(cell["history"]) for cell in ordered}
+def curves_by_factor(trials: list[dict], best: dict, factor: str) -> dict[str, pd.DataFrame]:
+    """Return the histories of the best trial and of those that differ from it in `factor` alone, by its value."""
+    return {
+        f"{factor} {trial[factor]:g}": pd.DataFrame(trial["history"]) for trial in alike_but_for(factor, trials, best)
+    }
+
+
+def alike_but_for(factor: str, trials: list[dict], best: dict) -> list[dict]:
+    """Return the best trial and those that differ from it in `factor` alone, ordered by its value."""
+    others = [other for other in FACTORS if other != factor]
+    alike = [trial for trial in trials if all(trial[other] == best[other] for other in others)]
+    return sorted(alike, key=lambda trial: trial[factor])

@@ -1,7 +1,6 @@
-"""Training and prediction on one device: `fit`, `predict_logits`, and where the time of a training step goes."""
+"""Training and prediction on one device: `fit` and `predict_logits`."""
 
 import copy
-import itertools
 import math
 import time
 from collections.abc import Callable
@@ -12,15 +11,14 @@ import torch
 from torch import nn
 
 from helpers.config import Config
-from helpers.data.batches import Split, batches_per_epoch, chunk_size, endless_batches, normalise, training_batches
+from helpers.data.batches import Split, batches_per_epoch, normalise, training_batches
 from helpers.evaluation import metrics
 from helpers.models.networks import build_for
-from helpers.system.devices import autocast, keep_freed_memory, rng_kept
+from helpers.system.devices import autocast, keep_freed_memory
 from helpers.system.progress import bar, line
-from helpers.training.optim import WeightAverage, batch_loss, build_optimizer, build_step, learning_rates, set_lr
+from helpers.training.optim import WeightAverage, build_optimizer, build_step, learning_rates, set_lr
 
 EVALUATION_BATCH = 512
-PARTS = ("input", "forward", "backward", "optimizer")  # of a training step
 
 
 @torch.inference_mode()
@@ -167,47 +165,3 @@ def _in_words(row: dict) -> str:
         f"micro-F1 {row['val_f1']:.4f}, accuracy {row['val_acc']:.4f} "
         f"({row['seconds']:.0f} s, {row['images_per_second']:.0f} images/s)"
     )
-
-
-# Where the time of a training step goes
-
-
-def time_of_parts(model: nn.Module, train: Split, config: Config, steps: int = 10) -> pd.DataFrame:
-    """Return part, milliseconds (the mean over `steps` training steps or more) and share of each of PARTS.
-
-    A copy of the model is trained, and the random generators are left as they were. Each part waits for the
-    device to finish, and on a GPU no step is recorded: there the parts are what they cost by themselves, and
-    `fit` is faster than their sum.
-    """
-    keep_freed_memory()
-    with rng_kept():
-        model = copy.deepcopy(model).train()
-        optimizer = build_optimizer(model, config)
-        batches = endless_batches(train, config.batch_size, torch.Generator().manual_seed(config.seed))
-        # A chunk's first batch pays for all of it: whole chunks are counted, after one that warms up.
-        per_chunk = chunk_size(train.device, config.batch_size) // config.batch_size
-        warm_up, counted = max(2, per_chunk), -(-steps // per_chunk) * per_chunk
-        times = [_timed_step(model, optimizer, batches, config) for _ in range(warm_up + counted)]
-    table = pd.DataFrame(times[warm_up:], columns=PARTS).mean().rename_axis("part").reset_index(name="milliseconds")
-    return table.assign(share=table["milliseconds"] / table["milliseconds"].sum())
-
-
-def _timed_step(model: nn.Module, optimizer, batches, config: Config) -> list[float]:
-    """Do one training step; return the milliseconds of each part."""
-    clock = [_now()]
-    images, targets = next(batches)
-    clock.append(_now())
-    loss = batch_loss(model, images, targets, config)
-    clock.append(_now())
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    clock.append(_now())
-    optimizer.step()
-    clock.append(_now())
-    return [1000 * (after - before) for before, after in itertools.pairwise(clock)]
-
-
-def _now() -> float:
-    if torch.cuda.is_initialized():
-        torch.cuda.synchronize()
-    return time.perf_counter()

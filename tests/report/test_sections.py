@@ -9,9 +9,9 @@ import pytest
 from helpers.config import ATTRIBUTES, NOTEBOOKS, RECIPE, Config
 from helpers.data.official import OFFICIAL_SIZES
 from helpers.errors import StudyError
-from helpers.notebook import ORDER, notebook_parameters
 from helpers.report import sections, wording
 from helpers.report.sections import SECTIONS, TEMPLATES, load_report, render, report_title
+from helpers.study import ORDER, notebook_parameters
 
 LANGUAGES = ("fr", "en")
 NARROW, NBSP = "\u202f", "\u00a0"
@@ -38,7 +38,7 @@ def a_check(name: str, passed: bool = True, severity: str = "fault") -> dict:
     return {"name": name, "expected": "0.5", "measured": "12,345", "passed": passed, "severity": severity}
 
 
-def cell(lr: float, dropout: float, loss: float | None) -> dict:
+def trial(lr: float, dropout: float, loss: float | None) -> dict:
     factors = {"lr": lr, "weight_decay": 1e-5, "channels_block3": 256, "dropout": dropout}
     measured = {
         "train_loss": 0.2,
@@ -81,7 +81,7 @@ def effect(factor: str, value, difference: float | None = None, verdict: str | N
     bounds = {"low": None, "high": None}
     if difference is not None:
         bounds = {"low": difference - 0.01, "high": difference + 0.01}
-    row = {"factor": factor, "value": value, "best": 0.21, "mean": 0.235, "cells": 2, "difference": difference}
+    row = {"factor": factor, "value": value, "best": 0.21, "mean": 0.235, "trials": 2, "difference": difference}
     return row | bounds | {"n": 4, "of": "pairs", "verdict": verdict}
 
 
@@ -158,17 +158,14 @@ SPECIFIC = {
     },
     "05_grid": {
         "best": {"lr": 0.001, "weight_decay": 1e-5, "channels_block3": 256, "dropout": 0.2},
-        "cells": [cell(0.001, 0.2, 0.21), cell(0.005, 0.2, 0.25), cell(0.001, 0.0, 0.26), cell(0.001, 0.4, None)],
-        "finalists": [cell(0.001, 0.2, 0.21), cell(0.005, 0.2, 0.25), cell(0.001, 0.0, 0.26)],
+        "trials": [trial(0.001, 0.2, 0.21), trial(0.005, 0.2, 0.25), trial(0.001, 0.0, 0.26), trial(0.001, 0.4, None)],
         "effects": [effect("lr", 0.001), effect("lr", 0.005, 0.0432, "one seed")],
         "edges": [{"factor": "lr", "best": 0.001, "side": "smallest", "next": 0.0002}],
         "seeds": [42],
         "seed_noise": None,
-        "rungs": [3],
-        "halving": 0,
-        "cell_tflop": 12.3,
+        "trial_tflop": 12.3,
         "images": {"train": 4000, "valid": 1000},
-        "cell_seconds": 3840.0,
+        "trial_seconds": 3840.0,
     },
     "06_final": {
         "chosen": {"lr": 0.001, "weight_decay": 1e-5, "channels_block3": 256, "dropout": 0.2},
@@ -298,9 +295,9 @@ def full_study() -> dict[str, dict]:
             ],
         } | copy.deepcopy(SPECIFIC[notebook])
     results["03_overfit"]["parameters"]["train_images"] = 64
-    cells = results["05_grid"]["cells"]
+    trials = results["05_grid"]["trials"]
     # The course's levels of every factor, so that nothing is missing from its grid.
-    cells += [cell(0.005, 0.4, 0.3) | {"weight_decay": 1e-4, "channels_block3": 192}]
+    trials += [trial(0.005, 0.4, 0.3) | {"weight_decay": 1e-4, "channels_block3": 192}]
     return results
 
 
@@ -434,12 +431,12 @@ def test_no_measure_hides_in_a_template_s_strings():
         ("overfit", "03_overfit", "train_loss", 0.00876, "0,0088"),
         ("overfit", "03_overfit", "first_epoch_below", 77, "époque 77"),
         ("lr_finder", "04_lr_finder", "suggestions.steep", 6.6e-4, f"6,6{NBSP}×{NBSP}10⁻⁴"),
-        ("grid", "05_grid", "cells.0.val_loss", 0.2019, "0,2019"),
+        ("grid", "05_grid", "trials.0.val_loss", 0.2019, "0,2019"),
         ("grid", "05_grid", "effects.0.mean", 0.3331, "0,3331"),
         ("training", "06_final", "best.val_loss", 0.2121, "0,2121"),
         ("training", "06_final", "history.2.val_f1", 0.8888, "0,8888"),
         ("training", "06_final", "time_of_parts.0.share", 0.4567, "45,7"),
-        ("comparisons", "05_grid", "cells.1.val_loss", 0.2777, "0,2777"),
+        ("comparisons", "05_grid", "trials.1.val_loss", 0.2777, "0,2777"),
         ("extra", "06_final", "extra.best.val_loss", 0.1717, "0,1717"),
         ("extra", "06_final", "extra.steps.1.gain", 0.0777, "+0,0777"),
         ("extra", "06_final", "extra.differences.0.low", 0.0066, "+0,0066"),
@@ -518,7 +515,7 @@ def test_an_absent_run_is_an_error_that_says_what_to_do(study):
 
 def test_a_damaged_results_file_is_named(study):
     study.report()
-    (study.folder / "results" / "05_grid.json").write_text('{"cells": [', encoding="utf-8")
+    (study.folder / "results" / "05_grid.json").write_text('{"trials": [', encoding="utf-8")
     with pytest.raises(StudyError, match=r"05_grid\.json cannot be read.*run 05_grid again"):
         load_report("study")
 
@@ -527,8 +524,8 @@ def test_results_of_another_version_are_an_error_that_says_so(study):
     del study.results["03_overfit"]["wrong_labels"]
     with pytest.raises(StudyError, match=r"wrong_labels.*Run the notebooks again"):
         study.text("overfit")
-    del study.results["05_grid"]["cells"]
-    with pytest.raises(StudyError, match=r"cells.*Run the notebooks again"):
+    del study.results["05_grid"]["trials"]
+    with pytest.raises(StudyError, match=r"trials.*Run the notebooks again"):
         study.report()
 
 
@@ -554,7 +551,7 @@ def test_what_has_no_value_is_a_dash(study, language):
 
 
 def test_a_grid_where_everything_diverged_is_told(study):
-    for place in study.results["05_grid"]["cells"] + study.results["05_grid"]["finalists"]:
+    for place in study.results["05_grid"]["trials"]:
         place["val_loss"] = None
     text = study.text("grid", "comparisons", "limits")
     assert "**La meilleure cellule**" not in text and f"5{NBSP}cellules ont divergé" in text
@@ -641,7 +638,7 @@ def test_notebooks_that_read_different_images_are_pointed_out(study):
         ("lr_finder", "04_lr_finder", "suggestions.valley", 0.5, "est dans la fenêtre", "**hors de** la fenêtre"),
         ("lr_finder", "04_lr_finder", "diverged", False, "la perte a divergé", "n’a pas divergé"),
         ("grid", "05_grid", "best.dropout", 0.4, "à l’intérieur de la grille", "0,4, est la plus grande"),
-        ("grid", "05_grid", "finalists.1.val_f1", 0.99, "C’est aussi celle", "d’une autre cellule"),
+        ("grid", "05_grid", "trials.1.val_f1", 0.99, "C’est aussi celle", "d’une autre cellule"),
         ("data", "01_data", "identities_shared", 3, "Aucune n’apparaît", "3 apparaissent dans deux jeux"),
         ("data", "01_data", "copies.extra", 1, "comme on le sait de CelebA", "image est identique à une autre"),
         ("data", "01_data", "copies.extra", 0, "à la fois dans train et valid", "Aucune image n’est identique"),
@@ -716,7 +713,7 @@ def test_sections_are_numbered_as_in_the_course(study, language):
 
 def test_the_notebook_shows_every_section_in_order():
     notebook = json.loads((NOTEBOOKS / "report.ipynb").read_text("utf-8"))
-    shown = [re.findall(r'show_section\(document, "(\w+)"\)', "".join(cell["source"])) for cell in notebook["cells"]]
+    shown = [re.findall(r'show_section\(document, "(\w+)"\)', "".join(trial["source"])) for trial in notebook["trials"]]
     assert [name for names in shown for name in names] == list(SECTIONS)
 
 
@@ -775,16 +772,6 @@ def test_the_spread_over_seeds_replaces_the_limit_of_one(study):
     rows = [{"seed": seed, "epoch": 3} | {k: v + seed / 1000 for k, v in scores.items()} for seed in (1, 2, 3)]
     study.change("06_final", "seeds", rows)
     assert "0,9320 ± 0,0010" in study.text("training") and "Une seule graine" not in study.text("limits")
-
-
-def test_after_successive_halving_the_best_is_a_finalist_and_the_table_says_what_it_shows(study):
-    study.change("05_grid", "rungs", [1, 3])
-    study.change("05_grid", "halving", 3)
-    study.change("05_grid", "best", {"lr": 0.005, "weight_decay": 1e-5, "channels_block3": 256, "dropout": 0.2})
-    study.change("05_grid", "finalists", [cell(0.005, 0.2, 0.1234), cell(0.001, 0.2, 0.1250)])
-    text = study.text("grid", "comparisons").replace(NBSP, " ")
-    assert "avec une perte de 0,1234" in text and "5 cellules de 1 époque" in text
-    assert "0,2500 | 0,0000" in text  # the best cell, from itself, after the first rung
 
 
 def test_no_attribute_is_named_as_leaning_on_others_where_the_interval_holds_zero(study):

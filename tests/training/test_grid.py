@@ -1,4 +1,4 @@
-"""The grid: the course's cells, none run twice, the best by the rule."""
+"""The grid: the course's trials, none run twice, the best by the rule."""
 
 import json
 import math
@@ -12,7 +12,7 @@ import torch
 from helpers.config import Config
 from helpers.errors import StudyError
 from helpers.training import grid
-from helpers.training.grid_effects import best_cell, by_cell
+from helpers.training.grid_effects import best_trial, by_trial
 
 CONFIG = Config(max_epochs=1, batch_size=8, device="cpu")
 FACES = range(10)  # in place of splits, where the training is replaced
@@ -20,34 +20,34 @@ FACES = range(10)  # in place of splits, where the training is replaced
 
 @pytest.fixture
 def failures():
-    """How often a cell's training fails before it succeeds, by name."""
+    """How often a trial's training fails before it succeeds, by name."""
     return {}
 
 
 @pytest.fixture
 def trained(monkeypatch, failures):
-    """Replace the training by a formula, and list the cells that were trained."""
-    cells = []
+    """Replace the training by a formula, and list the trials that were trained."""
+    trials = []
 
-    def fit(model, train, valid, cell, **options):
-        cells.append(grid.cell_name(cell))
-        if cells.count(grid.cell_name(cell)) <= failures.get(grid.cell_name(cell), 0):
+    def fit(model, train, valid, trial, **options):
+        trials.append(grid.trial_name(trial))
+        if trials.count(grid.trial_name(trial)) <= failures.get(grid.trial_name(trial), 0):
             raise RuntimeError("CUDA out of memory")
-        loss = math.nan if cell.lr > 0.9 else cell.lr + cell.dropout
+        loss = math.nan if trial.lr > 0.9 else trial.lr + trial.dropout
         return pd.DataFrame([{"train_loss": loss, "val_loss": loss, "val_f1": 0.5, "val_acc": 0.5, "seconds": 1.0}])
 
     monkeypatch.setattr(grid, "fit", fit)
-    return cells
+    return trials
 
 
 def run(path, lr=(0.001, 0.005), dropout=(0.0, 0.2), channels=(4,), data="faces"):
-    cells = grid.grid_cells(CONFIG, lr, [1e-5], channels, dropout)
-    return by_cell(grid.run_grid(cells, FACES, FACES, path, data))
+    trials = grid.grid_trials(CONFIG, lr, [1e-5], channels, dropout)
+    return by_trial(grid.run_grid(trials, FACES, FACES, path, data))
 
 
 def test_the_courses_grid_has_24_cells_of_distinct_names():
-    cells = grid.grid_cells(CONFIG, [0.001, 0.005], [1e-5, 1e-4], [192, 256], [0.0, 0.2, 0.4])
-    assert len(cells) == 24 and len({grid.cell_name(cell) for cell in cells}) == 24
+    trials = grid.grid_trials(CONFIG, [0.001, 0.005], [1e-5, 1e-4], [192, 256], [0.0, 0.2, 0.4])
+    assert len(trials) == 24 and len({grid.trial_name(trial) for trial in trials}) == 24
 
 
 def test_a_cell_that_is_done_is_not_run_again(tmp_path, trained):
@@ -78,7 +78,7 @@ def test_a_line_cut_short_by_a_kill_costs_its_own_cell_alone(tmp_path, trained):
 
 def test_the_best_is_the_lowest_valid_loss_and_ties_go_to_the_smaller_network(tmp_path, trained):
     table = run(tmp_path / "grid.jsonl", channels=(8, 4))
-    assert best_cell(table) == {"lr": 0.001, "weight_decay": 1e-5, "channels_block3": 4, "dropout": 0.0}
+    assert best_trial(table) == {"lr": 0.001, "weight_decay": 1e-5, "channels_block3": 4, "dropout": 0.0}
 
 
 def test_a_diverged_cell_ranks_last_and_is_kept_as_json(tmp_path, trained):
@@ -88,10 +88,10 @@ def test_a_diverged_cell_ranks_last_and_is_kept_as_json(tmp_path, trained):
 
 
 def test_every_cell_is_trained_once_a_seed(tmp_path, trained):
-    cells = grid.grid_cells(CONFIG, [0.001, 0.005], [1e-5], [4], [0.0], seeds=[42, 43, 43])
+    trials = grid.grid_trials(CONFIG, [0.001, 0.005], [1e-5], [4], [0.0], seeds=[42, 43, 43])
     names = []
-    trainings = grid.run_grid(cells, FACES, FACES, tmp_path / "grid.jsonl", "faces", lambda name: names.append(name))
-    assert len(trainings) == 4 and by_cell(trainings)["seeds"].tolist() == [2, 2]
+    trainings = grid.run_grid(trials, FACES, FACES, tmp_path / "grid.jsonl", "faces", lambda name: names.append(name))
+    assert len(trainings) == 4 and by_trial(trainings)["seeds"].tolist() == [2, 2]
     assert len(set(names)) == 4 and names[0].endswith("_seed42")
 
 
@@ -106,38 +106,26 @@ def test_a_cell_that_keeps_failing_is_never_counted_as_done(tmp_path, trained, f
     path = tmp_path / "grid.jsonl"
     table = run(path)
     assert len(table) == 3 and table["name"].ne("lr0.001_wd1e-05_ch4_do0").all()
-    assert path.read_text().count("CUDA out of memory") == 2 and len(grid.read_cells(path)) == 3
+    assert path.read_text().count("CUDA out of memory") == 2 and len(grid.read_trials(path)) == 3
     assert len(run(path)) == 4  # tried anew, and this time it succeeds
     assert len(trained) == 6
 
 
 def test_a_grid_of_which_every_cell_fails_says_where_to_look(tmp_path, trained, failures):
     failures["lr0.001_wd1e-05_ch4_do0"] = 9
-    with pytest.raises(StudyError, match=r"Every cell of the grid failed, 2 times each; .*grid\.jsonl says why"):
+    with pytest.raises(StudyError, match=r"Every trial of the grid failed, 2 times each; .*grid\.jsonl says why"):
         run(tmp_path / "grid.jsonl", lr=(0.001,), dropout=(0.0,))
 
 
 def test_a_failure_in_a_process_of_its_own_is_told_and_the_others_go_on(tmp_path, splits):
     train, valid = splits["train"].subset(range(16)), splits["valid"].subset(range(4))
-    cells = grid.grid_cells(CONFIG, [0.001, 0.005], [1e-5], [8], [0.0])
+    trials = grid.grid_trials(CONFIG, [0.001, 0.005], [1e-5], [8], [0.0])
     broken = train.subset(range(16))
     broken.targets.resize_(3, 5)  # its images have no labels: indexing fails
     path = tmp_path / "grid.jsonl"
-    with pytest.raises(StudyError, match="Every cell"):
-        grid.run_grid(cells, broken, valid, path, "faces", at_once=2)
+    with pytest.raises(StudyError, match="Every trial"):
+        grid.run_grid(trials, broken, valid, path, "faces", at_once=2)
     assert path.read_text().count('"failed"') == 4
-
-
-def test_successive_halving_trains_the_best_third_for_longer(tmp_path, trained):
-    cells = grid.grid_cells(CONFIG, [0.001, 0.005], [1e-5], [4], [0.0, 0.2, 0.4])
-    assert (
-        grid.halving_epochs(9, 3) == [1, 3, 9] and grid.halving_epochs(2, 3) == [2] and grid.halving_epochs(3, 0) == [3]
-    )
-    rungs = list(
-        grid.run_rungs(cells, [1, 3], lambda some: grid.run_grid(some, FACES, FACES, tmp_path / "g.jsonl", "x"), 3)
-    )
-    assert [len(rung) for rung in rungs] == [6, 2] and rungs[1]["max_epochs"].tolist() == [3, 3]
-    assert set(rungs[1]["name"]) == {"lr0.001_wd1e-05_ch4_do0", "lr0.005_wd1e-05_ch4_do0"}
 
 
 def test_the_cost_of_a_cell_is_three_forward_passes_an_image_and_epoch(tmp_path, trained):
@@ -147,11 +135,11 @@ def test_the_cost_of_a_cell_is_three_forward_passes_an_image_and_epoch(tmp_path,
 
 def test_side_by_side_gives_each_cells_result_as_alone(tmp_path, splits):
     train, valid = splits["train"].subset(range(48)), splits["valid"].subset(range(16))
-    cells = grid.grid_cells(CONFIG, [0.001, 0.005], [1e-5], [8], [0.0])
-    alone = grid.run_grid(cells, train, valid, tmp_path / "alone.jsonl", "faces")
+    trials = grid.grid_trials(CONFIG, [0.001, 0.005], [1e-5], [8], [0.0])
+    alone = grid.run_grid(trials, train, valid, tmp_path / "alone.jsonl", "faces")
     rows = []
     beside = grid.run_grid(
-        cells, train, valid, tmp_path / "beside.jsonl", "faces", lambda name: lambda row: rows.append(name), at_once=2
+        trials, train, valid, tmp_path / "beside.jsonl", "faces", lambda name: lambda row: rows.append(name), at_once=2
     )
     assert beside["name"].tolist() == alone["name"].tolist() and sorted(set(rows)) == sorted(alone["name"])
     assert beside["val_loss"].tolist() == pytest.approx(alone["val_loss"].tolist(), abs=0.01)
@@ -159,7 +147,7 @@ def test_side_by_side_gives_each_cells_result_as_alone(tmp_path, splits):
 
 def test_a_killed_worker_is_told_and_the_finished_cells_stay(tmp_path, splits):
     train, valid = splits["train"].subset(range(16)), splits["valid"].subset(range(4))
-    cells = grid.grid_cells(CONFIG, [0.001], [1e-5], [8], [0.0, 0.2, 0.4])
+    trials = grid.grid_trials(CONFIG, [0.001], [1e-5], [8], [0.0, 0.2, 0.4])
     path = tmp_path / "grid.jsonl"
 
     def kill_all(name):
@@ -167,30 +155,30 @@ def test_a_killed_worker_is_told_and_the_finished_cells_stay(tmp_path, splits):
             process.kill()
 
     with pytest.raises(StudyError, match="want of memory"):
-        grid.run_grid(cells, train, valid, path, "faces", kill_all, at_once=2)
-    assert len(grid.read_cells(path)) >= 1
+        grid.run_grid(trials, train, valid, path, "faces", kill_all, at_once=2)
+    assert len(grid.read_trials(path)) >= 1
 
 
 def test_workers_leave_when_the_grid_is_stopped(tmp_path, splits):
     train, valid = splits["train"].subset(range(16)), splits["valid"].subset(range(4))
-    cells = grid.grid_cells(CONFIG.but(max_epochs=2000), [0.001, 0.005], [1e-5], [8], [0.0])
-    results = grid.side_by_side([cells[0].but(max_epochs=1), cells[1]], train, valid, 2)
+    trials = grid.grid_trials(CONFIG.but(max_epochs=2000), [0.001, 0.005], [1e-5], [8], [0.0])
+    results = grid.side_by_side([trials[0].but(max_epochs=1), trials[1]], train, valid, 2)
     next(results)
     started = time.monotonic()
-    results.close()  # the second cell would take minutes
+    results.close()  # the second trial would take minutes
     assert time.monotonic() - started < 20
 
 
 def test_a_small_grid_is_not_worth_starting_processes_for():
-    cells = grid.grid_cells(CONFIG, [0.001, 0.005], [1e-5], [8], [0.0])
+    trials = grid.grid_trials(CONFIG, [0.001, 0.005], [1e-5], [8], [0.0])
     cpu = torch.device("cpu")
-    assert grid.how_many_at_once(cells, 100, cpu) == 1
-    assert 1 <= grid.how_many_at_once(cells, 100_000, cpu) <= 2
-    assert grid.how_many_at_once(cells, 100_000, torch.device("cuda")) == 1
+    assert grid.how_many_at_once(trials, 100, cpu) == 1
+    assert 1 <= grid.how_many_at_once(trials, 100_000, cpu) <= 2
+    assert grid.how_many_at_once(trials, 100_000, torch.device("cuda")) == 1
 
 
 def test_a_finished_grid_starts_no_process(tmp_path, trained, monkeypatch):
     run(tmp_path / "grid.jsonl")
     monkeypatch.setattr(grid, "side_by_side", None)
-    cells = grid.grid_cells(CONFIG, (0.001, 0.005), [1e-5], (4,), (0.0, 0.2))
-    assert len(grid.run_grid(cells, FACES, FACES, tmp_path / "grid.jsonl", "faces", at_once=2)) == 4
+    trials = grid.grid_trials(CONFIG, (0.001, 0.005), [1e-5], (4,), (0.0, 0.2))
+    assert len(grid.run_grid(trials, FACES, FACES, tmp_path / "grid.jsonl", "faces", at_once=2)) == 4

@@ -26,29 +26,29 @@ def grid(loss, seeds=(1,), dropout=(0.0, 0.2)) -> pd.DataFrame:
 
 
 def test_a_cell_is_the_mean_of_its_seeds_and_costs_their_sum():
-    table = grid_effects.by_cell(grid(lambda lr, decay, drop, seed: lr + seed, seeds=(1, 2, 3)))
+    table = grid_effects.by_trial(grid(lambda lr, decay, drop, seed: lr + seed, seeds=(1, 2, 3)))
     first = table.iloc[0]
     assert first["val_loss"] == pytest.approx(2.001) and first["val_loss_std"] == pytest.approx(1.0)
     assert first["seeds"] == 3 and first["seconds"] == 6 and first["tflop"] == pytest.approx(4.5)
 
 
 def test_a_cell_with_one_diverged_seed_ranks_last():
-    table = grid_effects.by_cell(
+    table = grid_effects.by_trial(
         grid(lambda lr, decay, drop, seed: None if (lr, drop, seed) == (0.001, 0.0, 2) else lr, seeds=(1, 2))
     )
     assert table["val_loss"].isna().tolist() == [False] * 6 + [True] * 2
-    assert grid_effects.best_cell(table)["dropout"] == 0.2
+    assert grid_effects.best_trial(table)["dropout"] == 0.2
 
 
 def test_ties_go_to_the_smaller_network():
     trainings = grid(lambda *_: 0.3)
     trainings.loc[5, "parameters"] = 9
-    assert grid_effects.by_cell(trainings)["name"].iloc[0] == trainings["name"][5]
+    assert grid_effects.by_trial(trainings)["name"].iloc[0] == trainings["name"][5]
 
 
 def test_the_noise_of_a_seed_is_pooled_over_the_cells():
     assert grid_effects.seed_noise(grid(lambda *_: 0.3)) is None
-    # Each cell's two losses are 0 and 2 (variance 2), or 0 and 4 (variance 8) with dropout: pooled variance 5.
+    # Each trial's two losses are 0 and 2 (variance 2), or 0 and 4 (variance 8) with dropout: pooled variance 5.
     trainings = grid(lambda lr, decay, drop, seed: (seed - 1) * (4.0 if drop else 2.0), seeds=(1, 2))
     assert grid_effects.seed_noise(trainings) == pytest.approx(math.sqrt(5))
 
@@ -85,39 +85,39 @@ def test_the_best_of_the_rest_and_the_mean_are_over_the_other_factors():
     rows = grid_effects.factor_effects(grid(lambda lr, decay, drop, seed: lr + drop)).set_index(["factor", "value"])
     assert rows.loc[("dropout", 0.2), "best"] == pytest.approx(0.201)
     assert rows.loc[("dropout", 0.2), "mean"] == pytest.approx(0.203)
-    assert rows.loc[("lr", 0.005), "cells"] == 4 and ("channels_block3", 256) in rows.index
+    assert rows.loc[("lr", 0.005), "trials"] == 4 and ("channels_block3", 256) in rows.index
 
 
 def test_edges_name_the_next_value_to_try():
-    table = grid_effects.by_cell(grid(lambda lr, decay, drop, seed: -lr - decay - drop, dropout=(0.0, 0.2, 0.4)))
+    table = grid_effects.by_trial(grid(lambda lr, decay, drop, seed: -lr - decay - drop, dropout=(0.0, 0.2, 0.4)))
     found = {
         edge["factor"]: (edge["side"], edge["next"])
-        for edge in grid_effects.edges(table, grid_effects.best_cell(table))
+        for edge in grid_effects.edges(table, grid_effects.best_trial(table))
     }
     assert found["lr"] == ("largest", 0.025) and found["weight_decay"] == ("largest", 1e-3)
     assert found["dropout"] == ("largest", 0.6) and "channels_block3" not in found
 
 
 def test_a_best_value_inside_or_at_zero_asks_for_nothing_further():
-    inside = grid_effects.by_cell(grid(lambda lr, decay, drop, seed: abs(drop - 0.2), dropout=(0.0, 0.2, 0.4)))
-    assert "dropout" not in {edge["factor"] for edge in grid_effects.edges(inside, grid_effects.best_cell(inside))}
-    none = grid_effects.by_cell(grid(lambda lr, decay, drop, seed: drop, dropout=(0.0, 0.2, 0.4)))
-    assert {e["factor"]: e["next"] for e in grid_effects.edges(none, grid_effects.best_cell(none))}["dropout"] is None
+    inside = grid_effects.by_trial(grid(lambda lr, decay, drop, seed: abs(drop - 0.2), dropout=(0.0, 0.2, 0.4)))
+    assert "dropout" not in {edge["factor"] for edge in grid_effects.edges(inside, grid_effects.best_trial(inside))}
+    none = grid_effects.by_trial(grid(lambda lr, decay, drop, seed: drop, dropout=(0.0, 0.2, 0.4)))
+    assert {e["factor"]: e["next"] for e in grid_effects.edges(none, grid_effects.best_trial(none))}["dropout"] is None
 
 
 def test_channels_go_on_by_their_ratio_in_eights():
     trainings = grid(lambda *_: 0.0)
     trainings["channels_block3"] = np.where(trainings["dropout"] == 0.2, 256, 192)
     trainings["val_loss"] = -trainings["channels_block3"].astype(float)
-    table = grid_effects.by_cell(trainings)
-    found = {edge["factor"]: edge["next"] for edge in grid_effects.edges(table, grid_effects.best_cell(table))}
+    table = grid_effects.by_trial(trainings)
+    found = {edge["factor"]: edge["next"] for edge in grid_effects.edges(table, grid_effects.best_trial(table))}
     assert found["channels_block3"] == 344
 
 
 def test_curves_differ_in_one_factor_alone():
-    cells = grid_effects.by_cell(grid(lambda lr, decay, drop, seed: lr)).to_dict("records")
+    trials = grid_effects.by_trial(grid(lambda lr, decay, drop, seed: lr)).to_dict("records")
     best = {"lr": 0.001, "weight_decay": 1e-5, "channels_block3": 256, "dropout": 0.0}
-    assert list(grid_effects.curves_by_factor(cells, best, "dropout")) == ["dropout 0", "dropout 0.2"]
+    assert list(grid_effects.curves_by_factor(trials, best, "dropout")) == ["dropout 0", "dropout 0.2"]
 
 
 def test_a_value_whose_trainings_diverged_gets_no_verdict():
@@ -133,5 +133,5 @@ def test_a_value_whose_trainings_diverged_gets_no_verdict():
 
 def test_a_cell_that_lacks_a_seed_ranks_behind_those_that_have_all():
     trainings = grid(lambda lr, decay, drop, seed: lr, seeds=(1, 2))
-    table = grid_effects.by_cell(trainings.drop(index=0))  # one seed of one of the best cells
+    table = grid_effects.by_trial(trainings.drop(index=0))  # one seed of one of the best trials
     assert table["seeds"].tolist() == [2] * 7 + [1]
