@@ -19,8 +19,7 @@ from helpers.evaluation.label_errors import likely_errors
 from helpers.models.checkpoints import load_checkpoint
 from helpers.report.model_card import model_card
 from helpers.report.published import ACCURACY
-from helpers.study import plain
-from helpers.system.files import write_text
+from helpers.system.files import plain, write_text
 
 
 def main(arguments: list[str] | None = None):
@@ -53,7 +52,6 @@ def on_test(logits: np.ndarray, dataset: Dataset, path: Path) -> dict:
         "data": {"source": dataset.source, "drawn": dataset.drawn},
         "checkpoint": path,
         "checkpoint_name": path.name,
-        "thresholds": [0.5] * len(ATTRIBUTES),
         "overall": {"test": metrics.scores(logits, truth) | {"images": len(truth)}},
         "whole_test": False,
         "persons": None if persons is None else len(np.unique(persons)),

@@ -2,12 +2,7 @@
 
 import ast
 import dataclasses
-import getpass
 import json
-import math
-import platform
-import socket
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -15,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 import yaml
 
@@ -27,14 +21,48 @@ from helpers.errors import StudyError
 from helpers.models.checkpoints import save_checkpoint
 from helpers.models.networks import architecture
 from helpers.plots.style import use_style
-from helpers.system.devices import choose_device, describe, set_seed
-from helpers.system.files import append_json, file_md5, read_jsons, write_text
+from helpers.system.devices import choose_device, set_seed
+from helpers.system.files import append_json, file_md5, plain, read_jsons, write_text
+from helpers.system.provenance import environment, user
 from helpers.training.loop import KeepBest
 
 __all__ = ["Run", "Session", "start"]
 
-ORDER = ("01_data", "02_baselines", "03_overfit", "04_lr_finder", "05_grid", "06_final", "07_test", "appendix")
 
+# What each notebook's results hold beside what `Run.write` adds: the report and the tests read them by these names.
+RESULTS = {
+    "01_data": (
+        *("meta", "rates", "cooccurrence", "correlation", "identities", "identities_shared", "largest_shift"),
+        *("labels_per_image", "no_label", "batch", "copies", "label_consistency", "findings"),
+    ),
+    "02_baselines": (
+        *("baselines", "majority", "constants", "train_rates", "images", "linear_epochs", "parameters_count"),
+        *("mult_adds", "layers", "initial_loss", "prior_loss", "prior_entropy"),
+    ),
+    "03_overfit": (
+        *("images", "valid_images", "train_loss", "train_eval_loss", "wrong_labels", "first_epoch_below"),
+        *("valid_loss_lowest", "valid_loss_highest_after", "valid_loss_last", "by_hand", "by_hand_difference"),
+        *("capacity", "history"),
+    ),
+    "04_lr_finder": (
+        *("chosen", "suggestions", "by_seed", "window", "steps", "range", "images", "last_lr", "diverged"),
+    ),
+    "05_grid": (
+        *("best", "best_name", "trials", "trainings", "seeds", "seed_noise", "effects", "edges", "images"),
+        *("suggested_lr", "trial_seconds", "trial_tflop"),
+    ),
+    "06_final": (
+        *("chosen", "origin", "history", "best_epoch", "best", "checkpoint", "images", "extra", "seeds"),
+        "images_per_second",
+    ),
+    "07_test": (
+        *("checkpoint", "checkpoint_name", "checkpoint_epoch", "trained_on", "trained_seed", "overall", "whole_test"),
+        *("persons", "openings", "intervals", "valid_interval", "majority", "per_attribute", "threshold_gains"),
+        *("comparison", "groups", "gaps"),
+    ),
+    "appendix": ("calibration", "shortcuts", "likely_errors", "published"),
+}
+ORDER = tuple(RESULTS)
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW"}  # as the course and torch name them
 SCORECARD = "checks.json"  # in results/
 LOGITS = "07_logits.npz"  # in results/, of the splits that 07_test measured
@@ -101,7 +129,13 @@ class Run:
         self.checks = Checks(notebook, self.results / SCORECARD)
 
     def write(self, **results) -> Path:
-        """Write the notebook's results, with its parameters, data and environment, as JSON."""
+        """Write the notebook's results, with its parameters, data and environment, as JSON.
+
+        Raises ValueError where the results are not those that RESULTS names.
+        """
+        if set(results) != set(RESULTS.get(self.notebook, results)):
+            wrong = sorted(set(results) ^ set(RESULTS[self.notebook]))
+            raise ValueError(f"{self.notebook} writes other results than study.RESULTS names: {', '.join(wrong)}")
         content = {
             "notebook": self.notebook,
             "written": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -234,7 +268,7 @@ class Run:
         """Load the test split, after writing down who opens it, when and for which checkpoints (TEST_LOG)."""
         record = {
             "when": datetime.now(UTC).isoformat(timespec="seconds"),
-            "who": _user(),
+            "who": user(),
             "notebook": self.notebook,
             "checkpoints": {str(path): file_md5(path) for path in checkpoints},
             "data": self.dataset.fingerprint,
@@ -298,61 +332,6 @@ class Follower(KeepBest):
             self.run.save_checkpoint("last", model, row["epoch"], row, self.config)
         if self.row is row:
             self.run.save_checkpoint(self.name, model, row["epoch"], row, self.config)
-
-
-def environment(device: torch.device) -> dict:
-    """Return what a result was computed with: versions, processor and git commit."""
-    return {
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        "numpy": np.__version__,
-        "platform": platform.platform(),
-        "device": describe(device),
-        "device_type": device.type,
-        "git_commit": _git_commit(),
-    }
-
-
-def _git_commit() -> str:
-    """Return the commit, with "+" where files differ from it; empty outside a git checkout."""
-
-    def git(*arguments) -> str:
-        command = ["git", "-C", str(ROOT), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    try:
-        commit = git("rev-parse", "--short=12", "HEAD")
-        return commit + ("+" if commit and git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-
-
-def _user() -> str:
-    """Return who runs this, as user@machine."""
-    try:
-        name = getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        name = "unknown"
-    return f"{name}@{socket.gethostname()}"
-
-
-def plain(value):
-    """Return `value` in JSON's types: tables as lists of rows, arrays as lists, what is not finite as null."""
-    if isinstance(value, pd.DataFrame):
-        named = value if isinstance(value.index, pd.RangeIndex) else value.reset_index()
-        return plain(named.to_dict(orient="records"))
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, np.ndarray | pd.Series):
-        return plain(value.tolist() if isinstance(value, np.ndarray) else value.to_dict())
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return str(value) if isinstance(value, Path) else value
 
 
 def _make(folder: Path):

@@ -57,5 +57,5 @@ def predict_images(checkpoint: Checkpoint, paths: list[Path], device: torch.devi
     logits = predict_logits(checkpoint.model.to(device), split)
     answers = pd.DataFrame(metrics.probabilities(logits), columns=list(ATTRIBUTES))
     answers.insert(0, "image", names)
-    decisions = metrics.predictions(logits, checkpoint.thresholds)
+    decisions = metrics.predictions(logits)
     return answers.join(pd.DataFrame(decisions, columns=[f"{name}_pred" for name in ATTRIBUTES])), complaints

@@ -23,10 +23,6 @@ class Checkpoint:
     model: nn.Module
     content: dict
 
-    @property
-    def thresholds(self) -> list[float]:
-        return self.content["thresholds"]
-
 
 def save_checkpoint(path: Path, model: nn.Module, config: Config, epoch: int, metrics: dict, source: str):
     """Write `model` with what is needed to use it and to know where it comes from.
@@ -39,7 +35,6 @@ def save_checkpoint(path: Path, model: nn.Module, config: Config, epoch: int, me
         "architecture": architecture(config),
         "config": config.to_dict(),
         "attributes": list(ATTRIBUTES),
-        "thresholds": [0.5] * len(ATTRIBUTES),
         "normalisation": {"mean": MEAN, "std": STD},
         "input_shape": [3, IMAGE_SIZE, IMAGE_SIZE],
         "epoch": epoch,

@@ -6,20 +6,12 @@ from datetime import UTC, datetime
 from functools import partial
 from html import escape
 
+from babel.dates import format_date
+from babel.numbers import format_decimal
 from jinja2 import Undefined
 
 NARROW, NBSP, MINUS = "\u202f", "\u00a0", "−"
 MISSING = "—"  # what was not measured, or has no value
-MONTHS = {
-    "fr": (
-        *("janvier", "février", "mars", "avril", "mai", "juin"),
-        *("juillet", "août", "septembre", "octobre", "novembre", "décembre"),
-    ),
-    "en": (
-        *("January", "February", "March", "April", "May", "June"),
-        *("July", "August", "September", "October", "November", "December"),
-    ),
-}
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 KEPT = re.compile(r"(```.*?```|`[^`\n]*`|<code>.*?</code>|<[^<>]+>)", re.DOTALL)  # code and tags: as they are
 
@@ -50,9 +42,7 @@ def _or_missing(function: Callable, language: str, value, *options, **named) -> 
 
 def fixed(value: float, digits: int = 4, *, signed: bool = False, language: str) -> str:
     """Return a number with that many decimals, grouped by thousands: 19 052,5 or 19,052.5."""
-    text = f"{abs(value):,.{digits}f}"
-    if language == "fr":
-        text = text.replace(",", NARROW).replace(".", ",")
+    text = format_decimal(round(abs(value), digits), f"#,##0.{'0' * digits}", locale=language)
     if not re.search("[1-9]", text):  # nothing left after rounding: no sign
         return text
     return (MINUS if value < 0 else "+" if signed else "") + text
@@ -106,9 +96,10 @@ def duration(seconds: float, *, language: str) -> str:
 def date(stamp: str, *, language: str) -> str:
     """Return an ISO time stamp as people write it, in UTC."""
     moment = datetime.fromisoformat(stamp).astimezone(UTC)
-    day = f"{'1er' if language == 'fr' and moment.day == 1 else moment.day}{NBSP}{MONTHS[language][moment.month - 1]}"
-    at = " à" if language == "fr" else ","
-    return f"{day} {moment.year}{at} {moment:%H:%M} UTC"
+    day = format_date(moment, "d MMMM y", locale=language).replace(" ", NBSP, 1)
+    if language == "fr":
+        day = re.sub(r"^1(?!\d)", "1er", day)  # CLDR has no ordinal
+    return f"{day}{' à' if language == 'fr' else ','} {moment:%H:%M} UTC"
 
 
 def reword(text: str, phrases: dict[str, str], *, language: str) -> str:

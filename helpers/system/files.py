@@ -2,8 +2,12 @@
 
 import hashlib
 import json
+import math
 import os
 from pathlib import Path
+
+import numpy as np
+import pandas as pd
 
 from helpers.errors import StudyError
 
@@ -62,3 +66,21 @@ def refuse_html(path: Path):
             f"{path} is a web page saved under a data file's name (a download's quota or error page). "
             "Delete it and download the file again."
         )
+
+
+def plain(value):
+    """Return `value` in JSON's types: tables as lists of rows, arrays as lists, what is not finite as null."""
+    if isinstance(value, pd.DataFrame):
+        named = value if isinstance(value.index, pd.RangeIndex) else value.reset_index()
+        return plain(named.to_dict(orient="records"))
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray | pd.Series):
+        return plain(value.tolist() if isinstance(value, np.ndarray) else value.to_dict())
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value

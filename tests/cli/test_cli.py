@@ -55,13 +55,6 @@ def test_predict_prints_the_table_without_csv(checkpoint, photos):
     assert pd.read_csv(io.StringIO(result.stdout))["image"].tolist() == [str(photos / "a.png")]
 
 
-def test_predict_decides_at_the_checkpoints_thresholds(checkpoint, photos, tmp_path):
-    content = torch.load(checkpoint, weights_only=True)
-    torch.save(content | {"thresholds": [0.0, 1.0, 0.0, 1.0, 0.0]}, tmp_path / "tuned.pt")
-    result = call("predict", "--checkpoint", tmp_path / "tuned.pt", photos / "a.png")
-    assert pd.read_csv(io.StringIO(result.stdout))[DECISIONS].iloc[0].tolist() == [1, 0, 1, 0, 1]
-
-
 def test_predict_leaves_out_what_is_broken_names_it_and_answers_the_rest(checkpoint, photos, tmp_path):
     (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff no jpeg")
     result = call("predict", "--checkpoint", checkpoint, photos, "--csv", tmp_path / "out.csv")

@@ -33,7 +33,6 @@ def results(drawn: bool) -> dict:
         "checkpoint": "/elsewhere/best.pt",
         "checkpoint_name": "best.pt",
         "trained_on": source,
-        "thresholds": [0.5] * 5,
         "overall": {"valid": TEST | {"loss": 0.2}, "test": dict(TEST)},
         "whole_test": False,
         "persons": 1234,

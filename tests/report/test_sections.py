@@ -11,16 +11,15 @@ from helpers.data.official import OFFICIAL_SIZES
 from helpers.errors import StudyError
 from helpers.report import sections, wording
 from helpers.report.sections import SECTIONS, TEMPLATES, load_report, render, report_title
-from helpers.study import ORDER, notebook_parameters
+from helpers.study import ORDER, RESULTS, notebook_parameters
 
 LANGUAGES = ("fr", "en")
 NARROW, NBSP = "\u202f", "\u00a0"
-LAYERS = """
-CourseCNN                                [1, 5]                    --                        --
-├─Sequential: 1-1                        [1, 64, 32, 32]           --                        --
-│    └─Conv2d: 2-1                       [1, 64, 64, 64]           1,792                     7,340,032
-├─Linear: 1-2                            [1, 5]                    1,285                     1,285
-"""
+LAYERS = [
+    {"layer": "Conv2d", "output": "(64, 64, 64)", "parameters": 1792, "multiply-adds": 7340032},
+    {"layer": "ReLU", "output": "(64, 32, 32)", "parameters": 0, "multiply-adds": 0},
+    {"layer": "Linear", "output": "(5,)", "parameters": 1285, "multiply-adds": 1285},
+]
 
 
 # A run, made up
@@ -114,6 +113,7 @@ SPECIFIC = {
         "labels_per_image": 1.77,
         "no_label": 0.031,
         "batch": {"images": [64, 3, 64, 64], "targets": [64, 5]},
+        "findings": [],
     },
     "02_baselines": {
         "baselines": [
@@ -124,10 +124,13 @@ SPECIFIC = {
         "parameters_count": 372997,
         "mult_adds": 158_500_000,
         "layers": LAYERS,
+        "majority": {},
+        "constants": {},
+        "train_rates": {},
+        "linear_epochs": [],
         "initial_loss": 0.6951,
         "prior_loss": 0.468,
         "prior_entropy": 0.467,
-        "probe": {"images": 512, "epochs": 4},
     },
     "03_overfit": {
         "images": 64,
@@ -138,6 +141,7 @@ SPECIFIC = {
         "first_epoch_below": 31,
         "valid_loss_lowest": 0.6,
         "valid_loss_last": 1.5,
+        "valid_loss_highest_after": {"epoch": 60, "loss": 1.8},
         "by_hand": [0.7, 0.6],
         "by_hand_difference": 5e-7,
         "capacity": {"channels": [32, 256], "epochs": 10, "losses": [0.4, 0.3]},
@@ -166,6 +170,9 @@ SPECIFIC = {
         "trial_tflop": 12.3,
         "images": {"train": 4000, "valid": 1000},
         "trial_seconds": 3840.0,
+        "best_name": "lr0.001_do0.2",
+        "trainings": [],
+        "suggested_lr": 0.0021,
     },
     "06_final": {
         "chosen": {"lr": 0.001, "weight_decay": 1e-5, "channels_block3": 256, "dropout": 0.2},
@@ -187,14 +194,14 @@ SPECIFIC = {
                 for name in ("mean_accuracy", "micro_f1", "loss")
             ],
             "costs": [
-                {"index": name, "parameters": count, "MFLOP": 197, "seconds an epoch": 21}
+                {"index": name, "parameters": count, "MFLOP": 197, "seconds per epoch": 21}
                 for name, count in (("final", 372997), ("extra", 316453))
             ],
             "steps": [a_step("course", None), a_step("compact", 0.0234), a_step("unknown_here", 0.0001)],
         },
         "seeds": None,
         "images_per_second": 1234.5,
-        "time_of_parts": [{"part": "input", "share": 0.123}, {"part": "backward", "share": 0.877}],
+        "checkpoint": "checkpoints/study/best.pt",
     },
     "07_test": {
         "checkpoint_epoch": 2,
@@ -215,14 +222,6 @@ SPECIFIC = {
             {"chosen for": "f1", "threshold": 0.4} | interval("Smiling", "f1", 0.012),
             {"chosen for": "f1", "threshold": None} | interval("overall", "macro_f1", 0.0234),
         ],
-        "calibration": {
-            "table": [
-                {"attribute": attribute, "temperature": 1.2, "ece": 0.02, "ece, scaled": 0.01}
-                | {"brier": 0.05, "brier, scaled": 0.04, "loss": 0.2, "loss, scaled": 0.19}
-                for attribute in ATTRIBUTES
-            ],
-            "change": [{"metric": "loss", "value": -0.0031, "low": -0.005, "high": -0.001}],
-        },
         "comparison": {
             "name": "extra_best.pt",
             "differences": [interval("overall", name, 0.0042) for name in ("mean_accuracy", "micro_f1", "loss")],
@@ -232,6 +231,24 @@ SPECIFIC = {
             {"group": "Young", "rate": "tpr", "attribute": "Male", "images": 312, "enough": True}
             | {"value": 0.0765, "low": 0.05, "high": 0.1}
         ],
+        "checkpoint": "checkpoints/study/best.pt",
+        "overall": {
+            split: {"loss": 0.15, "mean_accuracy": 0.9312, "micro_f1": 0.91, "macro_f1": 0.87, "exact_match": 0.71}
+            | {"images": 1029.0}
+            for split in ("valid", "test")
+        },
+        "majority": {"mean_accuracy": 0.7512, "micro_f1": 0.55, "macro_f1": 0.17, "exact_match": 0.2},
+        "per_attribute": {"valid": ROWS, "test": ROWS},
+    },
+    "appendix": {
+        "calibration": {
+            "table": [
+                {"attribute": attribute, "temperature": 1.2, "ece": 0.02, "ece, scaled": 0.01}
+                | {"brier": 0.05, "brier, scaled": 0.04, "loss": 0.2, "loss, scaled": 0.19}
+                for attribute in ATTRIBUTES
+            ],
+            "change": [{"metric": "loss", "value": -0.0031, "low": -0.005, "high": -0.001}],
+        },
         "shortcuts": [
             {
                 "attribute": a,
@@ -251,24 +268,22 @@ SPECIFIC = {
             result_of("ResNet-18", "somewhere", 0.9569),
             result_of("this run: best.pt", "", 0.9312),
         ],
-        "thresholds": [0.5] * 5,
-        "overall": {
-            split: {"loss": 0.15, "mean_accuracy": 0.9312, "micro_f1": 0.91, "macro_f1": 0.87, "exact_match": 0.71}
-            | {"images": 1029.0}
-            for split in ("valid", "test")
-        },
-        "majority": {"mean_accuracy": 0.7512, "micro_f1": 0.55, "macro_f1": 0.17, "exact_match": 0.2},
-        "per_attribute": {"valid": ROWS, "test": ROWS},
     },
 }
+
+
+@pytest.mark.parametrize("notebook", ORDER)
+def test_these_results_are_those_that_the_notebooks_write(notebook):
+    assert set(SPECIFIC[notebook]) == set(RESULTS[notebook])
 
 
 def full_study() -> dict[str, dict]:
     """Return the results of the course's protocol, by notebook."""
     results = {}
     for notebook in ORDER:
-        defaults = {name: value for name, value in notebook_parameters(notebook).items() if value is not None}
-        parameters = Config().to_dict() | {name: value for name, value in defaults.items() if hasattr(Config, name)}
+        defaults = notebook_parameters(notebook)
+        given = {name: value for name, value in defaults.items() if value is not None}
+        parameters = defaults | Config().to_dict() | given
         results[notebook] = {
             "notebook": notebook,
             "written": "2026-11-22T15:57:11+00:00",
@@ -435,7 +450,6 @@ def test_no_measure_hides_in_a_template_s_strings():
         ("grid", "05_grid", "effects.0.mean", 0.3331, "0,3331"),
         ("training", "06_final", "best.val_loss", 0.2121, "0,2121"),
         ("training", "06_final", "history.2.val_f1", 0.8888, "0,8888"),
-        ("training", "06_final", "time_of_parts.0.share", 0.4567, "45,7"),
         ("comparisons", "05_grid", "trials.1.val_loss", 0.2777, "0,2777"),
         ("extra", "06_final", "extra.best.val_loss", 0.1717, "0,1717"),
         ("extra", "06_final", "extra.steps.1.gain", 0.0777, "+0,0777"),
@@ -476,15 +490,6 @@ def test_splits_that_are_not_the_official_ones_are_never_called_official(study, 
     assert part not in limits and {"fr": "D’autres jeux que", "en": "Other splits than"}[language] in limits
 
 
-def test_a_run_from_before_the_data_were_looked_at_still_has_a_report(study):
-    for key in ("copies", "label_consistency"):
-        del study.results["01_data"][key]
-    for result in study.results.values():
-        for key in ("official_splits", "left_out", "layout"):
-            del result["data"][key]
-    assert "identiques" not in study.text("data") and "ce sont les jeux officiels" in study.text("data")
-
-
 # What is missing
 
 
@@ -495,7 +500,8 @@ def test_a_missing_notebook_leaves_a_warning_in_its_sections(study, notebook, la
     report = study.report(language)
     for section, needed in SECTIONS.items():
         text = render(report, section)
-        assert (f"`{notebook}`" in text and '<div class="warning">' in text) == (notebook in needed)
+        shown = notebook in needed or (notebook, section) == ("appendix", "test")  # a part of that section alone
+        assert (f"`{notebook}`" in text and '<div class="warning">' in text) == shown
     assert f"<code>{notebook}</code>" in render(report, "general")
 
 
@@ -524,6 +530,7 @@ def test_results_of_another_version_are_an_error_that_says_so(study):
     del study.results["03_overfit"]["wrong_labels"]
     with pytest.raises(StudyError, match=r"wrong_labels.*Run the notebooks again"):
         study.text("overfit")
+    study.results["03_overfit"]["wrong_labels"] = 0
     del study.results["05_grid"]["trials"]
     with pytest.raises(StudyError, match=r"trials.*Run the notebooks again"):
         study.report()
@@ -554,7 +561,7 @@ def test_a_grid_where_everything_diverged_is_told(study):
     for place in study.results["05_grid"]["trials"]:
         place["val_loss"] = None
     text = study.text("grid", "comparisons", "limits")
-    assert "**La meilleure cellule**" not in text and f"5{NBSP}cellules ont divergé" in text
+    assert "**Le meilleur essai**" not in text and f"5{NBSP}essais ont divergé" in text
 
 
 # Drawn faces, and what was cut
@@ -583,7 +590,7 @@ def test_the_box_of_cuts_lists_what_differs(study):
     study.change("05_grid", "parameters.max_epochs", 1)
     study.change("06_final", "parameters.train_images", 16000)  # more than there are: all of them
     study.change("06_final", "parameters.valid_images", 500)
-    study.change("06_final", "extra.max_epochs", 4)
+    study.change("06_final", "parameters.extra_epochs", 4)
     box = study.text("general").partition('<div class="cut">')[2].partition("</div>")[0]
     assert f"19{NARROW}052 sur les 202{NARROW}599" in box
     assert re.findall(r"<code>(\w+)</code> \| (.*?) \| (.*?) \| (.*?) \|", box) == [
@@ -638,7 +645,7 @@ def test_notebooks_that_read_different_images_are_pointed_out(study):
         ("lr_finder", "04_lr_finder", "suggestions.valley", 0.5, "est dans la fenêtre", "**hors de** la fenêtre"),
         ("lr_finder", "04_lr_finder", "diverged", False, "la perte a divergé", "n’a pas divergé"),
         ("grid", "05_grid", "best.dropout", 0.4, "à l’intérieur de la grille", "0,4, est la plus grande"),
-        ("grid", "05_grid", "trials.1.val_f1", 0.99, "C’est aussi celle", "d’une autre cellule"),
+        ("grid", "05_grid", "trials.1.val_f1", 0.99, "C’est aussi celui", "d’un autre essai"),
         ("data", "01_data", "identities_shared", 3, "Aucune n’apparaît", "3 apparaissent dans deux jeux"),
         ("data", "01_data", "copies.extra", 1, "comme on le sait de CelebA", "image est identique à une autre"),
         ("data", "01_data", "copies.extra", 0, "à la fois dans train et valid", "Aucune image n’est identique"),
@@ -648,7 +655,6 @@ def test_notebooks_that_read_different_images_are_pointed_out(study):
         ("model", "02_baselines", "parameters_count", 12, "compte exact du cours", "pas le compte du cours"),
         ("limits", "05_grid", "checks.0.passed", False, ">réussi<", '<span class="fail">ÉCHEC</span>'),
         ("limits", "05_grid", "checks.1.passed", False, ">réussi<", '<span class="remark">remarque</span>'),
-        ("limits", "07_test", "thresholds", [0.1, 0.2, 0.3, 0.4, 0.5], "Un seul seuil", ""),
         ("reproducibility", "07_test", "environment.git_commit", "abc+", "", "des fichiers différaient"),
     ],
 )
@@ -713,7 +719,7 @@ def test_sections_are_numbered_as_in_the_course(study, language):
 
 def test_the_notebook_shows_every_section_in_order():
     notebook = json.loads((NOTEBOOKS / "report.ipynb").read_text("utf-8"))
-    shown = [re.findall(r'show_section\(document, "(\w+)"\)', "".join(trial["source"])) for trial in notebook["trials"]]
+    shown = [re.findall(r'show_section\(document, "(\w+)"\)', "".join(cell["source"])) for cell in notebook["cells"]]
     assert [name for names in shown for name in names] == list(SECTIONS)
 
 
@@ -774,8 +780,14 @@ def test_the_spread_over_seeds_replaces_the_limit_of_one(study):
     assert "0,9320 ± 0,0010" in study.text("training") and "Une seule graine" not in study.text("limits")
 
 
-def test_no_attribute_is_named_as_leaning_on_others_where_the_interval_holds_zero(study):
-    assert "s’appuie sur les autres au-delà de sa propre étiquette" in study.text("test")
-    for row in study.results["07_test"]["shortcuts"]:
+def test_every_attribute_whose_interval_excludes_zero_is_named_and_no_other(study):
+    rows = study.results["appendix"]["shortcuts"]
+    for row in rows[:2]:
         row["low"] = -0.01
-    assert "Aucun attribut ne s’appuie" in study.text("test")
+    text = study.text("test")
+    assert f"3 intervalles sur 5 excluent{NBSP}" in text.replace("excluent ", f"excluent{NBSP}")
+    named = text[text.index("Au-delà de leur propre étiquette") : text.index("excluent")]
+    assert [name for name in ATTRIBUTES if name in named] == [row["attribute"] for row in rows[2:]]
+    for row in rows:
+        row["low"] = -0.01
+    assert "Aucun intervalle n’exclut zéro" in study.text("test")

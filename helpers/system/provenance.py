@@ -1,0 +1,49 @@
+"""Where a result comes from: versions, device, commit and user."""
+
+import getpass
+import platform
+import socket
+import subprocess
+
+import numpy as np
+import torch
+
+from helpers.config import ROOT
+from helpers.system.devices import describe
+
+
+def environment(device: torch.device) -> dict:
+    """Return what a result was computed with: versions, processor and git commit."""
+    return {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "device": describe(device),
+        "device_type": device.type,
+        "git_commit": _git_commit(),
+    }
+
+
+def _git_commit() -> str:
+    """Return the commit, with "+" where files differ from it; empty outside a git checkout."""
+
+    def git(*arguments) -> str:
+        command = ["git", "-C", str(ROOT), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    try:
+        commit = git("rev-parse", "--short=12", "HEAD")
+        return commit + ("+" if commit and git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def user() -> str:
+    """Return who runs this, as user@machine."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        name = "unknown"
+    return f"{name}@{socket.gethostname()}"
