@@ -57,7 +57,7 @@ def run(
     from helpers.checks import read_scorecard, verdict
     from helpers.cli.pipeline import run_study
     from helpers.cli.planning import Study
-    from helpers.study import SCORECARD
+    from helpers.run import SCORECARD
 
     study = Study(profile, run_name, data_root, device, allow_missing, only, start, parameter or [])
     folder = run_study(study, language, author)

@@ -5,6 +5,7 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -211,3 +212,22 @@ def test_the_verdict_names_faults_and_only_counts_remarks():
     line, sound = verdict(rows)
     assert not sound and "1 passed, 1 remarks, 1 faults: bad (02_baselines)" in line and "odd" not in line
     assert verdict(rows[:2]) == ("Checks: 1 passed, 1 remarks, 0 faults.", True)
+
+
+@pytest.mark.parametrize(
+    ("losses", "passed"), [([0.6, 0.3], True), ([0.6, 3334.0], False), ([0.6, float("nan")], False)]
+)
+def test_a_training_that_ends_above_where_it_began_or_not_at_all_diverged(losses, passed):
+    history = pd.DataFrame({"train_loss": losses, "val_loss": [0.6, 0.5]})
+    assert checks.did_not_diverge(history).passed is passed
+
+
+def test_a_conclusion_stands_only_where_no_check_found_a_fault(tmp_path):
+    made = Checks("03_overfit", tmp_path / "checks.json")
+    made.expect("every label is right", "0 wrong", "0 wrong", True)
+    assert made.conclusion("It works.") == "It works. All 1 checks of this notebook passed."
+    made.expect("the window is the course's", "1e-4", "1e-2", False, "remark")
+    assert made.conclusion("It works.").startswith("It works. Remarks: the window is the course's (expected 1e-4")
+    made.expect("the images are overfitted", "train loss < 0.01", "0.3", False)
+    said = made.conclusion("It works.")
+    assert "It works" not in said and "No conclusion" in said and "the images are overfitted" in said

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from helpers.config import Config, check_parameter
+from helpers.config import RECIPE, Config, check_parameter
 from helpers.errors import StudyError
 
 
@@ -48,3 +48,14 @@ def test_a_config_is_frozen_and_checked_when_changed():
     with pytest.raises(StudyError):
         config.but(lr=-1.0)
     assert config.but(lr=0.01).lr == 0.01
+
+
+def test_the_additional_training_gets_exactly_the_recipe_and_nothing_of_the_grids_best():
+    final = Config(seed=7, dropout=0.4, label_smoothing=0.1, channels_block3=192, weight_decay=1e-4, train_images=500)
+    extra = final.with_recipe(arch="compact", max_epochs=3)
+    assert extra == Config(seed=7, train_images=500, arch="compact", max_epochs=3, **RECIPE)
+    assert extra.dropout == 0.0 and extra.label_smoothing == 0.0  # as in the ablation that it repeats
+
+
+def test_the_defaults_are_the_courses_protocol():
+    assert (Config().lr, Config().weight_decay, Config().channels_block3, Config().dropout) == (0.005, 1e-5, 256, 0.0)

@@ -1,26 +1,37 @@
-"""The run folders: each opening of the test split is written down."""
+"""What a notebook begins with: its parameters are all checked, and what is not set has the course's value."""
 
-import pandas as pd
-import torch
+import pytest
 
+from helpers import run as runs
 from helpers import study
 from helpers.config import Config
+from helpers.errors import StudyError
+from helpers.study import notebook_parameters
 
 
-def test_every_opening_of_the_test_split_is_written_down_and_none_is_lost(dataset, tmp_path, monkeypatch):
+@pytest.fixture
+def namespace(dataset, tmp_path, monkeypatch):
+    """The parameters of 06_final as they stand in the notebook, on drawn faces in a folder of the test."""
     for folder in ("RUNS", "FIGURES", "CHECKPOINTS"):
-        monkeypatch.setattr(study, folder, tmp_path / folder)
-    checkpoint = tmp_path / "best.pt"
-    checkpoint.write_bytes(b"weights")
-    for count in (1, 2):
-        run = study.Run("07_test", Config(data_root="drawn"), dataset)
-        assert len(run.open_test(torch.device("cpu"), [checkpoint])) == 30 and len(run.test_openings) == count
-    record = run.test_openings[0]
-    assert (
-        list(record["checkpoints"]) == [str(checkpoint)]
-        and "@" in record["who"]
-        and record["when"]
-        and record["notebook"]
-    )
-    assert record["checkpoints"][str(checkpoint)] and record["data"] == dataset.fingerprint
-    assert pd.to_datetime(record["when"]) <= pd.Timestamp.now(tz="UTC")
+        monkeypatch.setattr(runs, folder, tmp_path / folder)
+    return notebook_parameters("06_final") | {"data_root": str(dataset.root), "device": "cpu", "seeds": [43]}
+
+
+def test_one_call_gives_run_dataset_device_configuration_and_checks(namespace, dataset):
+    run, found, device, config, scorecard = study.start("06_final", namespace | {"other": "not a parameter"})
+    assert found.fingerprint == dataset.fingerprint and device.type == "cpu" and scorecard is run.checks
+    assert config == Config(data_root=namespace["data_root"], device="cpu") and run.parameters["seeds"] == [43]
+
+
+def test_what_is_none_has_the_courses_value_and_what_is_given_its_own(namespace):
+    config = study.start("06_final", namespace | {"lr": 0.02, "dropout": None})[3]
+    assert config.lr == 0.02 and config.dropout == 0.0 and config.weight_decay == 1e-5
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [("lr", 100, "out of range"), ("seeds", [], "at least one number"), ("max_epochs", None, "NoneType")],
+)
+def test_a_wrong_parameter_is_named_with_its_notebook(namespace, name, value, told):
+    with pytest.raises(StudyError, match=f"06_final: Parameter {name}=.*{told}"):
+        study.start("06_final", namespace | {name: value})

@@ -9,7 +9,7 @@ from helpers.config import ATTRIBUTES
 from helpers.data.official import OFFICIAL_SIZES
 from helpers.models.checkpoints import Checkpoint
 from helpers.models.networks import count_parameters, forward_flop
-from helpers.study import TEST_LOG, short_path
+from helpers.run import TEST_LOG, short_path
 from helpers.system.files import read_jsons, write_text
 from helpers.training.grid_effects import over_seeds
 

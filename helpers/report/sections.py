@@ -20,7 +20,8 @@ from helpers.models.networks import COURSE_PARAMETERS
 from helpers.notebook import say
 from helpers.report.facts import FEW, batches_times_size, gather
 from helpers.report.wording import filters, typeset
-from helpers.study import OPTIMIZERS, ORDER, SCORECARD
+from helpers.run import OPTIMIZERS, SCORECARD
+from helpers.study import ORDER
 
 TEMPLATES = Path(__file__).parent / "templates" / "report"
 # The sections, numbered from 0 as in the course, and the notebooks that each cannot do without.

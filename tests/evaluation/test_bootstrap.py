@@ -22,6 +22,7 @@ from helpers.evaluation.bootstrap import (
     bootstrap_scores,
     every_interval,
     intervals,
+    verdict,
 )
 
 COUNTED = ("loss", "mean_accuracy", "micro_f1", "macro_f1", "exact_match")
@@ -209,3 +210,17 @@ def test_what_is_hard_for_both_cancels_in_the_difference_of_two_nearly_equal_mod
     alone = [bootstrap_scores(each, truth, identities) for each in (logits, other)]
     for name in ("loss", "mean_accuracy", "micro_f1"):
         assert width(difference)["overall", name] < 0.5 * min(width(table)["overall", name] for table in alone)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "lower_is_better", "words"),
+    [
+        (0.1, 0.2, False, "better"),
+        (-0.2, -0.1, False, "worse"),
+        (-0.2, -0.1, True, "better"),
+        (0.1, 0.2, True, "worse"),
+        (-0.1, 0.2, False, "cannot be told"),
+    ],
+)
+def test_a_verdict_follows_the_interval_and_the_direction_of_the_metric(low, high, lower_is_better, words):
+    assert words in verdict({"low": low, "high": high}, lower_is_better)

@@ -12,7 +12,7 @@ from helpers.evaluation.bootstrap import INDEX
 from helpers.models.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from helpers.models.networks import build_model, count_parameters
 from helpers.report.model_card import write_model_card
-from helpers.study import TEST_LOG
+from helpers.run import TEST_LOG
 from helpers.system.files import append_json
 
 TEST = {"loss": 0.21, "mean_accuracy": 0.9312, "micro_f1": 0.87654, "macro_f1": 0.8, "exact_match": 0.7, "images": 48.0}

@@ -182,3 +182,17 @@ def test_a_finished_grid_starts_no_process(tmp_path, trained, monkeypatch):
     monkeypatch.setattr(grid, "side_by_side", None)
     trials = grid.grid_trials(CONFIG, (0.001, 0.005), [1e-5], (4,), (0.0, 0.2))
     assert len(grid.run_grid(trials, FACES, FACES, tmp_path / "grid.jsonl", "faces", at_once=2)) == 4
+
+
+@pytest.mark.parametrize("arch", ["course", "compact"])
+def test_a_trial_trains_the_network_that_its_configuration_names(arch, monkeypatch):
+    seen = []
+
+    def fit(model, train, valid, trial, **options):
+        seen.append(model)
+        return pd.DataFrame([{"train_loss": 0.1, "val_loss": 0.1, "val_f1": 0.5, "val_acc": 0.5, "seconds": 1.0}])
+
+    monkeypatch.setattr(grid, "fit", fit)
+    result = grid.run_trial(CONFIG.but(arch=arch, channels_block3=8), FACES, FACES)
+    assert type(seen[0]).__name__ == {"course": "CourseCNN", "compact": "CompactCNN"}[arch]
+    assert result["parameters"] == sum(parameter.numel() for parameter in seen[0].parameters())

@@ -179,17 +179,3 @@ def test_a_seed_that_diverged_is_a_row_without_figures_and_none_is_trained_twice
     broken = dataclasses.replace(few, targets=torch.full_like(few.targets, float("nan")))
     lost = loop.fit_seeds([43], broken, splits["valid"], config)
     assert lost["seed"].tolist() == [43] and "loss" not in lost
-
-
-# Where the time of a training step goes
-
-
-def test_the_parts_make_up_a_step_and_the_model_and_the_seeds_are_left_alone(splits):
-    model = build_model(0, CPU, 8, dropout=0.5)
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    state = torch.get_rng_state()
-    table = loop.time_of_parts(model, splits["train"].subset(range(20)), Config(batch_size=8, device="cpu"), steps=3)
-    assert tuple(table["part"]) == loop.PARTS and (table["milliseconds"] > 0).all()
-    assert table["share"].sum() == pytest.approx(1)
-    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
-    assert torch.equal(state, torch.get_rng_state())

@@ -1,0 +1,100 @@
+"""The folders of a run: nothing of test is spent unseen, and nothing of an interrupted training passes as a result."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from helpers import run as runs
+from helpers.config import Config
+from helpers.errors import StudyError
+from helpers.models.checkpoints import load_checkpoint
+from helpers.models.networks import build_model
+from helpers.run import Run
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def make_run(dataset, tmp_path, monkeypatch):
+    """Return a function that begins a notebook of one run in a folder of the test."""
+    for folder in ("RUNS", "FIGURES", "CHECKPOINTS"):
+        monkeypatch.setattr(runs, folder, tmp_path / folder)
+    return lambda notebook: Run(notebook, Config(data_root="drawn", device="cpu"), dataset, {"seed": 42, "seeds": None})
+
+
+def test_every_opening_of_the_test_split_is_written_down_and_none_is_lost(make_run, dataset, tmp_path):
+    checkpoint = tmp_path / "best.pt"
+    checkpoint.write_bytes(b"weights")
+    for count in (1, 2):
+        run = make_run("07_test")
+        assert len(run.open_test(CPU, [checkpoint])) == 30 and len(run.test_openings) == count
+    record = run.test_openings[0]
+    assert list(record["checkpoints"]) == [str(checkpoint)] and record["checkpoints"][str(checkpoint)]
+    assert "@" in record["who"] and record["notebook"] and record["data"] == dataset.fingerprint
+    assert pd.to_datetime(record["when"]) <= pd.Timestamp.now(tz="UTC")
+
+
+def finish(run: Run):
+    """Write results of a notebook with the right names, whatever they hold."""
+    run.write(**dict.fromkeys(runs.RESULTS[run.notebook]))
+
+
+def test_an_interrupted_final_training_is_not_tested_unless_asked_for(make_run):
+    final, test = make_run("06_final"), make_run("07_test")
+    final.checkpoints.mkdir(parents=True)
+    (final.checkpoints / "best.pt").write_bytes(b"weights of epoch 3 of 5")
+    with pytest.raises(StudyError, match=r"06_final.*interrupted.*allow_unfinished = True"):
+        test.trained_checkpoint()
+    assert test.trained_checkpoint(allow_unfinished=True).name == "best.pt"
+    finish(final)
+    assert test.trained_checkpoint().name == "best.pt"
+    final.clear_results()  # it begins again
+    with pytest.raises(StudyError, match="interrupted"):
+        test.trained_checkpoint()
+
+
+def test_results_of_other_names_than_the_schemas_are_refused(make_run):
+    with pytest.raises(ValueError, match=r"RESULTS.*accuracy"):
+        make_run("appendix").write(**dict.fromkeys(runs.RESULTS["appendix"]), accuracy=1)
+    with pytest.raises(ValueError, match=r"RESULTS.*published"):
+        make_run("appendix").write(**dict.fromkeys(runs.RESULTS["appendix"][:-1]))
+
+
+def test_results_hold_the_parameters_of_the_notebook_and_of_its_configuration(make_run):
+    run = make_run("03_overfit")
+    run.configure(lr=0.007)
+    finish(run)
+    parameters = json.loads((run.results / "03_overfit.json").read_text())["parameters"]
+    assert parameters["seeds"] is None and parameters["lr"] == 0.007 and parameters["batch_size"] == 64
+
+
+def test_a_followed_training_keeps_its_best_and_its_last_epoch(make_run):
+    run = make_run("06_final")
+    model, follower = build_model(0, CPU, 4), run.follow("best", run.config.but(channels_block3=4), last=True)
+    for epoch, loss in enumerate((0.5, 0.3, 0.4), start=1):
+        with torch.no_grad():
+            model.head.bias.fill_(epoch)
+        follower({"epoch": epoch, "val_loss": loss, "train_loss": loss}, model)
+    best, last = (load_checkpoint(run.checkpoints / f"{name}.pt") for name in ("best", "last"))
+    assert follower.row["epoch"] == best.content["epoch"] == 2 and last.content["epoch"] == 3
+    assert best.model.head.bias.tolist() == [2.0] * 5 and last.model.head.bias.tolist() == [3.0] * 5
+    run.follow("best", run.config, last=True)  # another training begins: nothing of this one is taken for it
+    assert not list(run.checkpoints.glob("*.pt"))
+
+
+def test_saved_logits_come_back_with_their_images_and_not_with_others(make_run, dataset):
+    run = make_run("07_test")
+    logits = {name: np.full((30, 5), number, np.float32) for number, name in enumerate(("valid", "test"))}
+    with pytest.raises(StudyError, match="appendix needs the results of 07_test"):
+        make_run("appendix").tested()
+    run.save_logits(logits)
+    finish(run)
+    again, splits = make_run("appendix").tested()
+    assert all(np.array_equal(again[name], logits[name]) for name in logits)
+    assert splits["test"].name == "test" and not run.test_openings
+    np.savez(run.results / runs.LOGITS, data=np.array("another dataset"), **logits)
+    with pytest.raises(StudyError, match="other data"):
+        make_run("appendix").tested()
