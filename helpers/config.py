@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from helpers.errors import StudyError
 
@@ -162,7 +163,7 @@ RULES = {
 RULES |= {field.name: (field.type, field.metadata["rule"]) for field in dataclasses.fields(Config)}
 
 
-def check_parameter(name: str, value):
+def check_parameter(name: str, value) -> Any:
     """Return `value` converted to the parameter's type, or raise StudyError with the values that are allowed."""
     kind, (accepts, wanted) = RULES[name]
     if kind is list:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -74,7 +75,8 @@ class Run:
     def __init__(
         self, notebook: str, config: Config, dataset: Dataset | None = None, parameters: Mapping | None = None
     ):
-        self.notebook, self.config, self.dataset = notebook, config, dataset
+        self.notebook, self.config = notebook, config
+        self.dataset: Any = dataset
         self.parameters = dict(parameters or {})
         self.folder = RUNS / config.run_name
         self.results = self.folder / "results"
@@ -235,7 +237,8 @@ class Run:
 
     def save_logits(self, logits: dict[str, np.ndarray]):
         """Keep the logits of each split for the notebooks that look closer, with the data that they belong to."""
-        np.savez(self.results / LOGITS, data=np.array(self.dataset.fingerprint), **logits)
+        arrays: dict[str, Any] = {"data": np.array(self.dataset.fingerprint), **logits}
+        np.savez(self.results / LOGITS, **arrays)
 
     def tested(self) -> tuple[dict[str, np.ndarray], dict[str, Split]]:
         """Return the logits that 07_test saved, and their splits, by name.

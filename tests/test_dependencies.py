@@ -47,3 +47,9 @@ def test_torch_and_torchvision_are_a_pair_that_was_built_together():
     pins = dict(line.split(" ")[0].split("==") for line in LOCK)
     assert pins["torch"] != "2.13.0"
     assert int(pins["torchvision"].split(".")[1]) == int(pins["torch"].split(".")[1]) + 14  # 2.15 with 0.29, and so on
+
+
+def test_a_commit_is_checked_by_the_linter_of_the_lock():
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
+    linters = {pin for hook in hooks for pin in hook["additional_dependencies"] if pin.startswith("ruff")}
+    assert linters == {line for line in LOCK if line.startswith("ruff==")}

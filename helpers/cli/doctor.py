@@ -80,8 +80,10 @@ def check_data(data_root: str, json_path: Path | None = None) -> int:
         found["findings"] = [asdict(Finding("fault", what, do or "Put this right, and check again."))]
     found["status"] = max((STATUS[finding["severity"]] for finding in found["findings"]), default=0)
     _print_findings(found)
-    if json_path or (folder and folder.is_dir()):
-        _write(json_path or cache_folder(folder) / f"check-{folder.resolve().name}.json", found)
+    if json_path is None and folder and folder.is_dir():
+        json_path = cache_folder(folder) / f"check-{folder.resolve().name}.json"
+    if json_path:
+        _write(json_path, found)
     return found["status"]
 
 

@@ -66,7 +66,7 @@ def rotate(images: torch.Tensor, degrees: torch.Tensor, flip: torch.Tensor) -> t
     cos, sin, zero = radians.cos(), radians.sin(), torch.zeros_like(radians)
     mirror = torch.where(flip, -1.0, 1.0)
     inverse = torch.stack([mirror * cos, -mirror * sin, zero, sin, cos, zero], 1).view(-1, 2, 3)
-    grid = functional.affine_grid(inverse, images.shape, align_corners=False)
+    grid = functional.affine_grid(inverse, list(images.shape), align_corners=False)
     return functional.grid_sample(images, grid, mode="nearest", padding_mode="zeros", align_corners=False)
 
 

@@ -59,7 +59,7 @@ def _decode_jpeg(data: bytes) -> Image.Image | None:
     except ImportError:
         return None
     try:
-        height, width, *_ = simplejpeg.decode_jpeg_header(data)
+        height, width = map(int, simplejpeg.decode_jpeg_header(data)[:2])
         scale = max([s for s in (2, 4, 8) if min(height, width) >= s * IMAGE_SIZE], default=1)
         wanted = -(-height // scale), -(-width // scale)  # exactly: simplejpeg would take 3/8 as well
         return Image.fromarray(simplejpeg.decode_jpeg(data, "RGB", False, False, *wanted, 1))

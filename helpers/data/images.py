@@ -18,18 +18,22 @@ class Images(Protocol):
 
     path: Path
 
-    @property
+    @cached_property
     def stamps(self) -> dict[str, str]:
         """Name -> what changes when the image does."""
+        ...
 
     def read(self, name: str) -> bytes:
         """Return the bytes of the image's file; StudyError where they cannot be read."""
+        ...
 
     def where(self, name: str) -> str:
         """Return where the image lies, for messages."""
+        ...
 
     def part(self, names: list[str]) -> "Images":
         """Return a small copy that knows these images, to be sent to a worker."""
+        ...
 
 
 class ImageFolder:

@@ -110,10 +110,10 @@ def _list_layout(root: Path) -> Layout | None:
     identity = _find(root, IDENTITY_FILE)
 
     def read():
-        if None in lists.values():
-            absent = [LISTS[split] for split, path in lists.items() if path is None]
+        found = {split: path for split, path in lists.items() if path is not None}
+        if absent := [LISTS[split] for split in lists if split not in found]:
             raise StudyError(f"{root} has lists of attributes by split, but no {' and no '.join(absent)}. Add it.")
-        table = read_lists(lists, identity)
+        table = read_lists(found, identity)
         return table, _find_images(root, table.index)
 
     files = {LISTS[split]: path for split, path in lists.items()} | {IDENTITY_FILE: identity}

@@ -6,6 +6,7 @@ targets and predictions 0/1 (N, 5). All values are fractions in [0, 1] but the l
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from helpers.config import ATTRIBUTES
 
@@ -16,7 +17,7 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
         return np.exp(-np.logaddexp(0, -np.asarray(logits, np.float64)))
 
 
-def predictions(logits: np.ndarray, thresholds=0.5) -> np.ndarray:
+def predictions(logits: np.ndarray, thresholds: ArrayLike = 0.5) -> np.ndarray:
     """Return 0/1 answers: 1 where the probability reaches the threshold (one number, or one an attribute)."""
     return (probabilities(logits) >= np.asarray(thresholds)).astype(np.uint8)
 

@@ -154,7 +154,7 @@ def _finished(html: str, folder: Path, no_alt: str) -> str:
 def _name_headings(page: BeautifulSoup) -> None:
     """Give each heading an id of its own, Jupyter's where it is free, so that [text](#Its-title) works."""
     headings = page.main.find_all(HEADING)
-    taken = {element["id"] for element in page.find_all(id=True) if not HEADING.match(element.name)}
+    taken: set = {str(element["id"]) for element in page.find_all(id=True) if not HEADING.match(element.name)}
     for heading in headings:
         wanted = heading.get("id") or re.sub(r"\s+", "-", heading.get_text().strip()) or "section"
         name, copies = wanted, 1
@@ -172,7 +172,7 @@ def _add_contents(page: BeautifulSoup) -> None:
         return
     entries = page.new_tag("ol")
     for heading in headings:
-        link = page.new_tag("a", href=f"#{quote(heading['id'])}")
+        link = page.new_tag("a", href=f"#{quote(str(heading['id']))}")
         link.extend(copy.copy(part) for part in list(heading.contents))
         entry = page.new_tag("li")
         entry.append(link)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import yaml
@@ -192,7 +193,7 @@ def _figure(folder: Path, words: dict, drawn: bool, name: str, caption: str, kin
     )
 
 
-def _read_json(path: Path) -> dict | None:
+def _read_json(path: Path) -> Any:
     if not path.is_file():
         return None
     try:

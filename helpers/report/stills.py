@@ -22,7 +22,7 @@ def typeset(formula: str) -> str:
         segments = TextPath((0, 0), tex, prop=font).iter_segments(simplify=False)
     except ValueError:
         return f'<code class="math">{escape(formula)}</code>'
-    letters = {1: "M", 2: "L", 3: "Q", 4: "C"}
+    letters: dict = {1: "M", 2: "L", 3: "Q", 4: "C"}
     path = "".join(
         letters[code] + " ".join(f"{number:.4g}" for number in points) if code in letters else "Z"
         for points, code in segments

@@ -47,7 +47,7 @@ def learning_rates(config: Config, steps: int) -> list[float]:
         return [config.lr] * (steps + 1)
     optimizer = torch.optim.SGD([torch.zeros(1)])
     cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=steps + 1, cycle_momentum=False)
-    rates = cycle.get_last_lr()
+    rates: list = cycle.get_last_lr()
     for _ in range(steps):
         optimizer.step()
         cycle.step()
