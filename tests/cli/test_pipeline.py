@@ -86,7 +86,7 @@ def test_a_data_root_is_made_absolute_for_the_kernels(monkeypatch, tmp_path):
 
 
 def test_from_goes_on_to_the_end_and_only_runs_one():
-    assert list(planned(start="05_grid")) == ["05_grid", "06_final", "07_test"]
+    assert list(planned(start="05_grid")) == ["05_grid", "06_final", "07_test", "appendix"]
     assert list(planned(only="05_grid")) == ["05_grid"]
 
 
@@ -121,7 +121,7 @@ def own_notebooks(monkeypatch, tmp_path):
         parameters = new_code_cell('run_name = "x"  # name\ndata_root = ""  # data\ndevice = "auto"  # device\n')
         parameters.source += "allow_missing = False  # subset"
         parameters.metadata["tags"] = ["parameters"]
-        notebook = new_notebook(trials=[parameters, new_code_cell(source)])
+        notebook = new_notebook(cells=[parameters, new_code_cell(source)])
         notebook.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
         nbformat.write(notebook, tmp_path / f"{name}.ipynb")
 
