@@ -16,7 +16,7 @@ from helpers.config import ATTRIBUTES
 from helpers.evaluation import metrics
 
 RESAMPLES = 1000
-AT_A_TIME = 100  # resamples per step; bounds the memory when every image counts as one person
+AT_A_TIME = 100  # resamples per step; bounds the memory if each image counts as a person
 BINS = 15  # of the expected calibration error, as in Guo et al., "On Calibration of Modern Neural Networks" (2017)
 OVERALL = ("loss", "mean_accuracy", "micro_f1", "macro_f1", "exact_match", "brier", "ece")
 EACH = ("loss", "accuracy", "precision", "recall", "f1", "brier", "ece")
