@@ -19,19 +19,21 @@ app = typer.Typer(
 data = typer.Typer(no_args_is_help=True, help="Draw the built-in faces; fetch, check and prepare CelebA.")
 app.add_typer(data, name="data")
 
-DataRoot = Annotated[str, typer.Option(help='A CelebA folder, or "drawn". Empty: $CELEBA_ROOT, else data/.')]
+DataRoot = Annotated[str, typer.Option(help='A CelebA folder, or "drawn". If empty: $CELEBA_ROOT, else data/.')]
 AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Read a subset of the listed images.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Language = Annotated[str, typer.Option(help="Of the report: fr or en.")]
-Weights = Annotated[Path, typer.Option(help="A checkpoint of this study.", show_default="of a tenth of CelebA")]
-Author = Annotated[str, typer.Option(help="On the report's title page.")]
+Language = Annotated[str, typer.Option(help="Language of the report: fr or en.")]
+Weights = Annotated[
+    Path, typer.Option(help="A checkpoint of this study.", show_default="the network trained on a tenth of CelebA")
+]
+Author = Annotated[str, typer.Option(help="Name on the title page of the report.")]
 
-# Imports stand inside the commands: torch and Jupyter take seconds, and --help should not.
+# Each command imports what it needs: importing torch and Jupyter takes seconds, and --help should be fast.
 
 
 @app.command()
 def doctor(data_root: DataRoot = ""):
-    """Say what will be used: python, torch, GPU, disk, memory, and whether a dataset is found."""
+    """Print what a run will use: Python, torch, GPU, disk, memory, and whether a dataset is found."""
     from helpers.cli.doctor import report_lines
 
     for name, value in report_lines(data_root):
@@ -42,18 +44,18 @@ def doctor(data_root: DataRoot = ""):
 def run(
     profile: Annotated[str, typer.Option(help="demo, quick or full (notebooks/profiles.yaml).")],
     data_root: DataRoot = "",
-    run_name: Annotated[str, typer.Option(help="Names the folders; the profile's name when not given.")] = "",
+    run_name: Annotated[str, typer.Option(help="Name of the run's folders; by default the profile's name.")] = "",
     device: Device = "",
     allow_missing: AllowMissing = False,
-    only: Annotated[str, typer.Option(help="Run this notebook alone.")] = "",
-    start: Annotated[str, typer.Option("--from", help="Begin with this notebook.")] = "",
+    only: Annotated[str, typer.Option(help="Run only this notebook.")] = "",
+    start: Annotated[str, typer.Option("--from", help="Start with this notebook.")] = "",
     parameter: Annotated[
-        list[str] | None, typer.Option("--parameter", "-p", help="NOTEBOOK.PARAMETER=VALUE, repeatable.")
+        list[str] | None, typer.Option("--parameter", "-p", help="NOTEBOOK.PARAMETER=VALUE; may be repeated.")
     ] = None,
     language: Language = "fr",
     author: Author = "",
 ):
-    """Run the seven notebooks and the report; the last line is the verdict of the sanity checks."""
+    """Run the seven notebooks and the report; the last line printed is the verdict of the sanity checks."""
     from helpers.checks import read_scorecard, verdict
     from helpers.cli.pipeline import run_study
     from helpers.cli.planning import Study
@@ -72,7 +74,7 @@ def report(
     language: Language = "fr",
     author: Author = "",
 ):
-    """Write runs/NAME/report.html and report.pdf from the run's results, without retraining."""
+    """Write runs/NAME/report.html and report.pdf from the results of a run, without training again."""
     from helpers.cli.pipeline import REPORT_FORMATS, make_report
     from helpers.config import known
 
@@ -84,10 +86,10 @@ def report(
 def predict(
     paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
     checkpoint: Weights = SHIPPED,
-    csv: Annotated[Path | None, typer.Option(help="Where to write the table; the terminal when not given.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="File to write the table to; by default it is printed.")] = None,
     device: Device = "auto",
 ):
-    """Answer the five questions for images of any size and mode, as a CSV."""
+    """Predict the five attributes of images of any size and mode, as CSV."""
     from helpers.cli.predict import find_images, predict_images
     from helpers.models.checkpoints import load_checkpoint
     from helpers.system.devices import choose_device
@@ -95,24 +97,26 @@ def predict(
 
     loaded = load_checkpoint(checkpoint)
     if checkpoint == SHIPPED:
-        typer.echo(f"answered by {checkpoint.name}: non-commercial research only, see its card beside it", err=True)
-    table, complaints = predict_images(loaded, find_images(paths), choose_device(device))
+        typer.echo(
+            f"Network: {checkpoint.name}, for non-commercial research only (see the model card beside it).", err=True
+        )
+    table, problems = predict_images(loaded, find_images(paths), choose_device(device))
     text = table.to_csv(index=False, float_format="%.4f", lineterminator="\n")
     if csv:
         write_text(csv, text)
         typer.echo(f"{len(table):,} images: {csv}")
     else:
         typer.echo(text, nl=False)
-    for complaint in complaints:
-        typer.echo(f"left out: {complaint}", err=True)
-    if complaints:
+    for problem in problems:
+        typer.echo(f"Skipped: {problem}", err=True)
+    if problems:
         raise typer.Exit(1)
 
 
 @app.command("export-onnx")
 def export_onnx_file(
     checkpoint: Weights = SHIPPED,
-    onnx: Annotated[Path | None, typer.Option(help="The file to write; beside the checkpoint when not given.")] = None,
+    onnx: Annotated[Path | None, typer.Option(help="File to write; by default beside the checkpoint.")] = None,
 ):
     """Write a checkpoint as ONNX: images (N, 3, 64, 64) in [-1, 1] -> logits (N, 5)."""
     from helpers.models.checkpoints import load_checkpoint
@@ -125,9 +129,9 @@ def export_onnx_file(
 
 @data.command()
 def draw(
-    root: Annotated[Path | None, typer.Option(help="Folder to draw into; data/drawn when not given.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder to draw into; by default data/drawn.")] = None,
     count: Annotated[int, typer.Option(help="Number of faces.")] = 2400,
-    seed: Annotated[int, typer.Option(help="Another seed draws other people.")] = 0,
+    seed: Annotated[int, typer.Option(help="A different seed draws different people.")] = 0,
 ):
     """Draw the built-in faces, in CelebA's own file formats."""
     from helpers.config import DATA
@@ -142,17 +146,15 @@ def draw(
 @data.command()
 def check(
     data_root: Annotated[str, typer.Argument(help='A CelebA folder, or "drawn".')] = "",
-    json: Annotated[
-        Path | None, typer.Option(help="Where to write it as JSON; beside the cache when not given.")
-    ] = None,
+    json: Annotated[Path | None, typer.Option(help="JSON file to write; by default beside the cache.")] = None,
 ):
-    """Compare a copy with the official CelebA: 0 sound, 1 usable with remarks, 2 not usable."""
+    """Compare a copy with the official CelebA; the exit status is 0: sound, 1: usable with remarks, 2: not usable."""
     from helpers.cli.doctor import check_data
 
     try:
         status = check_data(data_root, json)
     except Exception as error:
-        traceback.print_exc()  # Python would exit with 1, which says: usable
+        traceback.print_exc()  # Python would exit with 1, which means usable
         raise typer.Exit(2) from error
     raise typer.Exit(status)
 
@@ -160,11 +162,11 @@ def check(
 @data.command()
 def fetch(
     source: Annotated[
-        str, typer.Option("--from", help="torchvision, huggingface, kaggle or a URL; each in turn if not given.")
+        str, typer.Option("--from", help="torchvision, huggingface, kaggle or a URL; by default each in turn.")
     ] = "",
-    to: Annotated[Path | None, typer.Option(help="Where to put it; data/celeba when not given.")] = None,
+    to: Annotated[Path | None, typer.Option(help="Folder to put it in; by default data/celeba.")] = None,
 ):
-    """Download CelebA, verify it and put it in place; a download that was cut off is continued."""
+    """Download CelebA, verify it and put it in place; continue an interrupted download."""
     from helpers.data.fetch import fetch as fetch_celeba
 
     typer.echo(f"CelebA is in {fetch_celeba(source, to)}")
@@ -175,7 +177,7 @@ def prepare(
     data_root: Annotated[str, typer.Argument(help='A CelebA folder, or "drawn".')] = "",
     allow_missing: AllowMissing = False,
 ):
-    """Build the 64x64 image cache."""
+    """Build the cache of 64x64 images."""
     from helpers.data import cache, celeba
 
     dataset = celeba.open_dataset(data_root, allow_missing)
@@ -183,7 +185,7 @@ def prepare(
 
 
 def main() -> int:
-    """Run the command line; a user's mistake is told in words, without a traceback."""
+    """Run the command line; print a user's mistake as a message, without a traceback."""
     try:
         app(standalone_mode=True)
     except StudyError as error:

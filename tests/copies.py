@@ -155,8 +155,8 @@ LAYOUTS = {  # builder -> what the layout is called, whether it has names and id
     kaggle_with_id: ("Kaggle's", True, False),
     kaggle_with_a_blank_header: ("Kaggle's", True, False),
     kaggle_with_row_numbers: ("Kaggle's", True, False),
-    lists: ("one list a split", True, False),
-    lists_in_a_folder: ("one list a split", True, False),
+    lists: ("one list per split", True, False),
+    lists_in_a_folder: ("one list per split", True, False),
     parquet_with_booleans: ("Hugging Face's parquet", True, True),
     parquet_with_integers: ("Hugging Face's parquet", False, False),
 }

@@ -1,4 +1,4 @@
-"""What this machine and this dataset are good for, in words."""
+"""Checks of this machine and of a dataset, printed in words."""
 
 import json
 import os
@@ -23,19 +23,19 @@ from helpers.system.devices import cpu_has_bf16, cuda_problem, describe
 
 GIGABYTE = 2**30
 VERDICTS = ("sound", "usable, with remarks", "NOT USABLE")
-LISTED = 8  # files of a dataset shown
+LISTED = 8  # the most files of a dataset that are printed
 BF16 = {
     True: "in hardware: precision=bf16 trains about twice as fast as fp32, the default",
-    False: "not in hardware: keep to fp32, the default",
+    False: "not in hardware: keep fp32, the default",
     None: "unknown: fp32 is the default",
 }
 
 
 def report_lines(data_root: str) -> Iterator[tuple[str, str]]:
-    """Yield name and value of each thing that a run will use."""
+    """Yield the name and the value of each thing that a run will use."""
     yield "python", f"{platform.python_version()} ({sys.executable})"
     yield "torch", f"{torch.__version__}, torchvision {torchvision.__version__}"
-    yield "CUDA", torch.version.cuda or "this torch is built without it"
+    yield "CUDA", torch.version.cuda or "not supported by this torch build"
     problem = cuda_problem()
     yield (
         "GPU",
@@ -60,16 +60,16 @@ def _dataset_line(data_root: str) -> str:
 
 
 def check_data(data_root: str, json_path: Path | None = None) -> int:
-    """Print what a dataset holds and write it as JSON; return 0 if it is sound, 1 with remarks, 2 if not usable.
+    """Print what a dataset holds and write it as JSON; return 0 if it is sound, 1 if usable with remarks, else 2.
 
-    The JSON goes to `json_path`, else beside the dataset's cache.
+    The JSON is written to `json_path` or, if that is None, beside the dataset's cache.
     """
     found = {"root": data_root, "layout": None, "files": [], "findings": []}
     folder = Path(data_root) if data_root else None
     try:
         layout = find_layout(data_root)
         folder = layout.root
-        print(f"{layout.root} is laid out as {layout.name}.")
+        print(f"{layout.root} has this layout: {layout.name}.")
         found |= {"root": str(layout.root), "layout": layout.name, "files": list(check_files(layout))}
         _print_files(found["files"])
         found |= examine(open_dataset(data_root, allow_missing=True))
@@ -77,7 +77,7 @@ def check_data(data_root: str, json_path: Path | None = None) -> int:
         _print_counts(found)
     except StudyError as error:
         what, _, do = str(error).partition("\n")
-        found["findings"] = [asdict(Finding("fault", what, do or "Put this right, and check again."))]
+        found["findings"] = [asdict(Finding("fault", what, do or "Correct this, then check again."))]
     found["status"] = max((STATUS[finding["severity"]] for finding in found["findings"]), default=0)
     _print_findings(found)
     if json_path is None and folder and folder.is_dir():
@@ -98,7 +98,7 @@ def _print_files(files: list[dict]):
 
 def _print_counts(found: dict):
     drawn = found["source"] == "drawn faces"
-    print(f"\n{'':12s}" + "".join(f"{split:>22s}" for split in SPLITS) + ("" if drawn else "   (here / officially)"))
+    print(f"\n{'':12s}" + "".join(f"{split:>22s}" for split in SPLITS) + ("" if drawn else "   (here / official)"))
     rows = {"images": (found["splits"], OFFICIAL_SIZES)}
     rows |= {name: (found["positives"][name], OFFICIAL_POSITIVES[name]) for name in ATTRIBUTES}
     for name, (counts, official) in rows.items():
@@ -126,10 +126,10 @@ def _print_findings(found: dict):
 
 
 def _write(path: Path, found: dict):
-    """Write the check as JSON; that this fails does not make the data worse."""
+    """Write the check as JSON; a failure is printed and does not change the verdict."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         print(f"Written to {path}")
     except OSError as error:
-        print(f"The check could not be written to {path} ({error.strerror}); name another file by --json.")
+        print(f"The check could not be written to {path} ({error.strerror}); name another file with --json.")

@@ -1,4 +1,4 @@
-"""Predictions for images of one's own: any size and mode, from files and folders."""
+"""Predictions for your own images, of any size and mode, from files and folders."""
 
 from pathlib import Path
 
@@ -18,9 +18,9 @@ IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".ti
 
 
 def find_images(paths: list[Path]) -> list[Path]:
-    """Return the image files named, and those in the folders named, at any depth.
+    """Return the image files in `paths`, and those in its folders at any depth.
 
-    Raises StudyError for a path that does not exist, and where there is no image at all.
+    Raises StudyError for a path that does not exist, and if there is no image at all.
     """
     found = []
     for path in paths:
@@ -29,33 +29,35 @@ def find_images(paths: list[Path]) -> list[Path]:
         elif path.is_file():
             found.append(path)
         else:
-            raise StudyError(f"There is no image or folder {path}.")
+            raise StudyError(f"There is no image or folder {path}. Check the path.")
     if not found:
-        raise StudyError(f"No image ({', '.join(sorted(IMAGE_SUFFIXES))}) in {', '.join(map(str, paths))}.")
+        endings = ", ".join(sorted(IMAGE_SUFFIXES))
+        raise StudyError(f"There is no image ({endings}) in {', '.join(map(str, paths))}. Name other files or folders.")
     return found
 
 
 def predict_images(checkpoint: Checkpoint, paths: list[Path], device: torch.device) -> tuple[pd.DataFrame, list[str]]:
-    """Return a table of the answers and the complaints about files that could not be read.
+    """Return a table of predictions, and one message per file that could not be read.
 
-    Columns: image, one probability an attribute, and one 0/1 decision `<attribute>_pred` at the
-    checkpoint's thresholds. The network knows faces cropped and aligned as CelebA's are.
+    Columns: image, one probability per attribute, and one 0/1 prediction `<attribute>_pred` per attribute at the
+    checkpoint's thresholds. The network expects faces that are cropped and aligned like CelebA's. Raises StudyError if
+    no image can be read.
     """
-    names, images, complaints = [], [], []
+    names, images, problems = [], [], []
     for path in paths:
         try:
             images.append(decode(path.read_bytes(), str(path)))
             names.append(str(path))
         except StudyError as error:
-            complaints.append(str(error))
+            problems.append(str(error))
         except OSError as error:
-            complaints.append(f"{path} cannot be read ({error.strerror}).")
+            problems.append(f"{path} cannot be read ({error.strerror}).")
     if not images:
-        raise StudyError("None of the images could be read:\n  " + "\n  ".join(complaints))
+        raise StudyError("None of the images could be read:\n  " + "\n  ".join(problems))
     pixels = torch.from_numpy(np.stack(images)).to(device)
     split = Split("own", pixels, torch.zeros(len(names), len(ATTRIBUTES)), names, None)
     logits = predict_logits(checkpoint.model.to(device), split)
-    answers = pd.DataFrame(metrics.probabilities(logits), columns=list(ATTRIBUTES))
-    answers.insert(0, "image", names)
-    decisions = metrics.predictions(logits)
-    return answers.join(pd.DataFrame(decisions, columns=[f"{name}_pred" for name in ATTRIBUTES])), complaints
+    table = pd.DataFrame(metrics.probabilities(logits), columns=list(ATTRIBUTES))
+    table.insert(0, "image", names)
+    predictions = metrics.predictions(logits)
+    return table.join(pd.DataFrame(predictions, columns=[f"{name}_pred" for name in ATTRIBUTES])), problems

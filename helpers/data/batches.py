@@ -15,17 +15,17 @@ from helpers.data.cache import load_images
 from helpers.data.celeba import Dataset
 from helpers.errors import StudyError
 
-# A GPU needs much work in each kernel: its batches are cut from chunks of so many images, augmented in parts.
-# On CPU a batch of the course's 64 fills the caches already, and larger ones are slower.
+# A GPU needs much work per kernel, so its batches are cut from chunks of CHUNK images, augmented PART at a time.
+# On the CPU, the course's batches of 64 already fill the caches, and larger ones are slower.
 CHUNK, PART = 4096, 512
-SHARE_OF_MEMORY = 0.5  # of the GPU's free memory that a split's images may take
+SHARE_OF_MEMORY = 0.5  # the share of the GPU's free memory that the images of a split may take
 
 
 @dataclass(frozen=True)
 class Split:
     """One split: images uint8 (N, 3, 64, 64), targets float (N, 5), file names and identities.
 
-    The targets are on the device that computes, and so are the images where they fit.
+    The targets are on the device that computes; so are the images, if they fit in its memory.
     """
 
     name: str
@@ -39,22 +39,22 @@ class Split:
 
     @property
     def device(self) -> torch.device:
-        """The device that computes, and on which batches come."""
+        """The device that computes and that receives the batches."""
         return self.targets.device
 
     def gather(self, indices: torch.Tensor) -> torch.Tensor:
-        """Return the images at `indices` (any device), uint8 on the device."""
+        """Return the images at `indices` (on any device) as uint8 on the split's device."""
         images = self.images.index_select(0, indices.to(self.images.device))
         if images.device == self.device:
             return images
         return images.pin_memory().to(self.device, non_blocking=True)
 
     def to(self, device: torch.device | str, place: torch.device | None = None) -> "Split":
-        """Return the split for another device, its images at `place` (there too, if not given)."""
+        """Return the split for another device, with its images at `place` (by default, the same device)."""
         return dataclasses.replace(self, images=self.images.to(place or device), targets=self.targets.to(device))
 
     def subset(self, indices) -> "Split":
-        """Return the images at `indices` as a split of its own."""
+        """Return the images at `indices` as a new split."""
         indices = torch.as_tensor(indices)
         images = self.images[indices.to(self.images.device)]
         names = [self.names[i] for i in indices.tolist()]
@@ -63,13 +63,14 @@ class Split:
 
 
 def load_split(dataset: Dataset, split: str, device: torch.device, limit: int = 0, seed: int = 0) -> Split:
-    """Load a split for `device`; with `limit`, that many of its images drawn at random by `seed`.
+    """Load a split for `device`; with `limit`, only that many images, drawn at random with `seed`.
 
-    On the CPU the images stay mapped from the cache file where the split lies in one piece, as in CelebA.
+    On the CPU, the images stay memory-mapped from the cache file if the split is contiguous, as in CelebA. Raises
+    StudyError if the split is empty.
     """
     rows = np.flatnonzero(dataset.annotations["split"] == split)
     if not len(rows):
-        raise StudyError(f"The {split} split of {dataset.root} holds no image; this notebook needs some.")
+        raise StudyError(f"The {split} split of {dataset.root} has no images. Complete the dataset, or use another.")
     if 0 < limit < len(rows):
         rows = np.sort(np.random.default_rng(seed).choice(rows, limit, replace=False))
     annotations = dataset.annotations.iloc[rows]
@@ -79,7 +80,7 @@ def load_split(dataset: Dataset, split: str, device: torch.device, limit: int = 
     return Split(
         name=split,
         images=images.to(device) if _fits(images, device) else images,
-        targets=torch.tensor(targets, device=device),  # a copy: pandas may lend an array that must not be written
+        targets=torch.tensor(targets, device=device),  # a copy, since pandas may return a read-only array
         names=list(annotations.index),
         identities=annotations["identity"].to_numpy() if "identity" in annotations else None,
     )
@@ -93,24 +94,24 @@ def _fits(images: torch.Tensor, device: torch.device) -> bool:
 
 
 def normalise(images: torch.Tensor) -> torch.Tensor:
-    """uint8, or float in [0, 1] -> float in [-1, 1], laid out channels last (faster convolutions)."""
+    """Convert images, uint8 or float in [0, 1], to float in [-1, 1], channels last for faster convolutions."""
     peak = 255 if images.dtype == torch.uint8 else 1
     pixels = images.to(torch.float32, memory_format=torch.channels_last)
     return pixels.mul(1 / (peak * STD)).sub_(MEAN / STD)
 
 
 def denormalise(images: torch.Tensor) -> torch.Tensor:
-    """Undo `normalise`, for the eye: float in [-1, 1] -> float in [0, 1]."""
+    """Undo `normalise` to show images: float in [-1, 1] -> float in [0, 1]."""
     return (images * STD + MEAN).clamp(0, 1)
 
 
 def training_batches(
     split: Split, batch_size: int, generator: torch.Generator, augmented: bool = True
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield one epoch in a random order: images (B, 3, 64, 64) in [-1, 1] and targets (B, 5).
+    """Yield the batches of one epoch in a random order: images (B, 3, 64, 64) in [-1, 1] and targets (B, 5).
 
-    The last batch is smaller where batch_size does not divide the split; a last batch of one image
-    is left out, since batch normalisation cannot learn from it.
+    The last batch is smaller if batch_size does not divide the number of images. A last batch of one image is left
+    out, since batch normalisation cannot learn from it.
     """
     order = torch.randperm(len(split), generator=generator).to(split.images.device)
     chunks = order.split(chunk_size(split.device, batch_size))
@@ -123,27 +124,27 @@ def training_batches(
 
 
 def batches_per_epoch(split: Split, batch_size: int) -> int:
-    """Return how many batches `training_batches` yields."""
+    """Return the number of batches that `training_batches` yields."""
     whole, rest = divmod(len(split), batch_size)
     return whole + (rest > 1 or len(split) == 1)
 
 
 def endless_batches(split: Split, batch_size: int, generator: torch.Generator):
-    """Yield `training_batches` of one epoch after another."""
+    """Yield the batches of one epoch after another, without end."""
     while True:
         yield from training_batches(split, batch_size, generator)
 
 
 def chunk_size(device: torch.device, batch_size: int) -> int:
-    """Return how many images are read and augmented together: one batch on CPU, many on a GPU."""
+    """Return how many images are read and augmented together: one batch on the CPU, many on a GPU."""
     return batch_size * max(1, CHUNK // batch_size) if device.type == "cuda" else batch_size
 
 
 def _augmented(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Return a chunk of uint8 images augmented and normalised.
+    """Return a chunk of uint8 images, augmented and normalised.
 
-    A large chunk is done in parts, which bounds the memory. The order of the jitters is drawn once a part:
-    every eighth image is a part (of eight), so that one batch still sees several orders.
+    A large chunk is augmented in parts, which bounds the memory. Each part has one order of the jitters. With 8 parts,
+    each one takes every eighth image, so that one batch still sees several orders.
     """
     parts = max(1, len(images) // PART)
     if parts == 1:
@@ -160,14 +161,14 @@ def _augmented_part(images: torch.Tensor, generator: torch.Generator) -> torch.T
 
 
 def _read_ahead(split: Split, chunks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-    """Gather the images of each chunk; where they come from the host's memory, the next one meanwhile."""
+    """Yield the images of each chunk; if they are in the host's memory, gather the next chunk in the meantime."""
     if split.images.device == split.device:
         return map(split.gather, chunks)
     return one_ahead(split.gather, chunks)
 
 
 def one_ahead(function: Callable, items: Iterable) -> Iterator:
-    """Yield function(item) for each item, in order, while a thread computes the next one."""
+    """Yield function(item) for each item in order, while a thread computes the next one."""
     with ThreadPoolExecutor(1) as thread:
         waiting = deque()
         for item in items:

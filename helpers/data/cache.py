@@ -1,4 +1,4 @@
-"""The dataset's images as one uint8 array (N, 3, 64, 64), decoded once."""
+"""The images of a dataset as one uint8 array (N, 3, 64, 64), decoded once and kept in a file."""
 
 import io
 import multiprocessing
@@ -15,34 +15,38 @@ from helpers.data.decoding import VERSION, decode_into
 from helpers.errors import StudyError
 from helpers.system.workers import in_order, workers_for
 
-PART = 128  # images a task: enough to hide the hand-over
-CHUNK = 32 * PART  # images that are saved together; no more are lost when a build is killed
+PART = 128  # images per task: enough to hide the cost of passing a task to a worker
+CHUNK = 32 * PART  # images saved together; a killed build loses no more than these
 SHAPE = (3, IMAGE_SIZE, IMAGE_SIZE)
 IMAGE_BYTES = 3 * IMAGE_SIZE * IMAGE_SIZE
 
 
 def load_images(dataset: Dataset, progress: bool = True) -> np.ndarray:
-    """Return all images of `dataset`, uint8 (N, 3, 64, 64) in the order of its annotations.
+    """Return all images of `dataset`, uint8 (N, 3, 64, 64), in the order of its annotations.
 
-    The array is mapped from the cache file, which is built first where there is none; writing to it changes
-    the copy in memory alone.
+    The array is memory-mapped from the cache file, which is built first if there is none. Writing to the array changes
+    only the copy in memory.
     """
     path = prepare(dataset, progress)
-    return np.load(path, mmap_mode="c")  # "r" would do, but torch warns of arrays that cannot be written
+    return np.load(path, mmap_mode="c")  # "r" would be enough, but torch warns about read-only arrays
 
 
 def prepare(dataset: Dataset, progress: bool = True, workers: int = 0) -> Path:
-    """Build the dataset's cache file unless it is there, and return its path.
+    """Build the dataset's cache file if there is none, and return its path.
 
-    It grows under another name and is moved into place when whole. A build that was killed goes on where it
-    stopped; a second process waits for the first. `workers` is 0 for as many as there are cores.
+    The file is written under another name and renamed when it is complete. A killed build continues where it stopped,
+    and a second process waits for the first. `workers=0` means one per core, or only one for few images. Raises
+    StudyError if an image or the cache cannot be used.
     """
     path = cache_path(dataset)
     if path.exists():
         return path
     if getattr(multiprocessing.current_process(), "_inheriting", False):
-        # A worker is running its parent's script again: it would wait for the parent, which waits for it.
-        raise StudyError("Prepare the cache under `if __name__ == '__main__':`; it starts processes.")
+        # A worker runs its parent's script again: it would wait for the parent, which waits for the worker.
+        raise StudyError(
+            "Building the image cache starts processes, which run your script again. Put the call under "
+            "`if __name__ == '__main__':`."
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
@@ -51,13 +55,13 @@ def prepare(dataset: Dataset, progress: bool = True, workers: int = 0) -> Path:
     except OSError as error:
         raise StudyError(
             f"The image cache cannot be written to {path.parent} ({error.strerror or error}). "
-            "Free some space, or set CELEBA_CACHE to a folder that can be written."
+            "Free some space, or set CELEBA_CACHE to a writable folder."
         ) from error
     return path
 
 
 def cache_path(dataset: Dataset) -> Path:
-    """Return where the cache is or will be; another source, or a changed one, has another."""
+    """Return the path of the cache file; it differs for another dataset and for a changed one."""
     return dataset.cache_folder / f"images{IMAGE_SIZE}-v{VERSION}-{dataset.fingerprint}.npy"
 
 
@@ -71,35 +75,35 @@ def _build(dataset: Dataset, path: Path, progress: bool, workers: int):
         journal.write_text("")
     parts = [(start, names[start : start + PART]) for start in range(done, len(names), PART)]
     tasks = ((partial, len(header) + start * IMAGE_BYTES, dataset.images.part(part), part) for start, part in parts)
-    # Plain writes, not a memory map: a full disk is then an error and not a signal that kills the kernel.
+    # With plain writes instead of a memory map, a full disk is an error and not a signal that kills the kernel.
     with open(partial, "r+b") as data, open(journal, "a") as log, _bar(len(names), done, progress) as bar:
         for count in in_order(decode_into, tasks, workers):
             bar.update(count)
             done += count
             if done == len(names) or done % CHUNK == 0:
-                os.fsync(data.fileno())  # first the images, then that they are there: this holds in a power cut, too
+                os.fsync(data.fileno())  # before the journal, which is then right even after a power cut
                 log.write(f"{done}\n")
                 log.flush()
     if fingerprint(dataset.images.part(names), dataset.annotations.index) != dataset.fingerprint:
         partial.unlink()
-        raise StudyError(f"The images in {dataset.images.path} changed while they were read. Prepare them again.")
+        raise StudyError(f"The images in {dataset.images.path} changed while they were read. Build the cache again.")
     os.replace(partial, path)
     journal.unlink()
 
 
 def _bar(total: int, done: int, progress: bool) -> tqdm:
-    """Return a bar that shows images/s and the time left, counted from what was done before."""
+    """Return a progress bar with images/s and the time left, which starts at the images already done."""
     return tqdm(total=total, initial=done, desc="64x64 cache", unit="img", disable=not progress, mininterval=1)
 
 
 def _images_done(journal: Path) -> int:
-    """Return how many images a build that was stopped has saved: the last whole line of its journal."""
+    """Return how many images an interrupted build has saved: the last complete line of its journal."""
     lines = journal.read_text().split("\n")[:-1] if journal.exists() else []
     return int(lines[-1]) if lines else 0
 
 
 def _header(count: int) -> bytes:
-    """Return the beginning of a .npy file (format 1.0) of `count` images."""
+    """Return the header of a .npy file (format 1.0) with `count` images."""
     buffer = io.BytesIO()
     header = {"descr": "|u1", "fortran_order": False, "shape": (count, *SHAPE)}
     np.lib.format.write_array_header_1_0(buffer, header)

@@ -1,4 +1,4 @@
-"""A copy of CelebA, whatever its layout -> annotations, one row an image, and access to its images."""
+"""A copy of CelebA in any layout: its annotations, one row per image, and access to its images."""
 
 import dataclasses
 import hashlib
@@ -21,21 +21,21 @@ from helpers.errors import StudyError
 DRAWN = "drawn"
 
 FOUR_WAYS = f"""Four ways to get data:
-  1. the built-in drawn faces, no download: data_root={DRAWN} (python -m helpers run --profile demo)
-  2. a copy of CelebA you have: --data-root DIR, or set CELEBA_ROOT=DIR; DIR holds {ATTRIBUTE_FILE},
-     {PARTITION_FILE} and {IMAGE_FOLDER}/ or {IMAGE_FOLDER}.zip (as it comes from the authors, from
-     torchvision, Kaggle or Hugging Face: see the README)
-  3. a download into {DATA}: python -m helpers data fetch
-  4. by hand from https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html, put into {DATA}"""
+  1. Use the built-in drawn faces, without a download: data_root={DRAWN} (python -m helpers run --profile demo).
+  2. Use a copy of CelebA that you have: --data-root DIR, or set CELEBA_ROOT=DIR. DIR holds {ATTRIBUTE_FILE},
+     {PARTITION_FILE}, and {IMAGE_FOLDER}/ or {IMAGE_FOLDER}.zip. Copies from the authors, torchvision, Kaggle and
+     Hugging Face all work: see the README.
+  3. Download CelebA into {DATA}: python -m helpers data fetch
+  4. Download it by hand from https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html, and put it into {DATA}"""
 
 
 @dataclass(frozen=True)
 class Dataset:
     """A dataset as found on disk.
 
-    `annotations` has one row an image, indexed by its name, in the files' order: `split` (missing for an image
-    that was left out as a duplicate), `identity` (absent where it is unknown), and the attributes as 0/1.
-    `table` is the same for every image that the annotation files list, there or not, left out or not.
+    `annotations` has one row per image that is present, indexed by its name, in the order of the files: `split`
+    (missing for an image left out as a duplicate), `identity` (no such column if unknown) and the attributes as 0/1.
+    `table` is the same for every image that the annotation files list, present or not, left out or not.
     """
 
     layout: Layout
@@ -58,12 +58,12 @@ class Dataset:
 
     @property
     def listed(self) -> int:
-        """How many images the annotation files list."""
+        """The number of images that the annotation files list."""
         return len(self.table)
 
     @property
     def missing(self) -> pd.Index:
-        """Names of the listed images that are not there."""
+        """The names of the listed images that are not present."""
         return self.table.index.difference(self.annotations.index, sort=False)
 
     @property
@@ -72,14 +72,15 @@ class Dataset:
 
     @property
     def left_out(self) -> int:
-        """Images that are in no split because they are copies of others."""
+        """The number of images that are in no split because they are copies of others."""
         return int(self.annotations["split"].isna().sum())
 
     @cached_property
     def has_official_splits(self) -> bool:
-        """Whether each image that is there is listed in the split that CelebA's authors put it in.
+        """Whether each image that is present is listed in the split that CelebA's authors put it in.
 
-        Known by the images' numbers; for copies without them, by the splits' sizes and positives alone.
+        The numbers in the image names tell this. For copies without such names, the sizes of the splits and the
+        numbers of positives must be the official ones.
         """
         if self.drawn:
             return False
@@ -91,12 +92,12 @@ class Dataset:
 
     @property
     def is_whole_celeba(self) -> bool:
-        """Whether every image of CelebA's three official splits is here, and listed in its split."""
+        """Whether every image of CelebA's three official splits is present and listed in its split."""
         return not self.is_subset and split_sizes(self.table) == OFFICIAL_SIZES and self.has_official_splits
 
     @property
     def has_official_labels(self) -> bool:
-        """Whether the annotation files list as many positives as the official ones, there or not."""
+        """Whether the annotation files list as many positives per split as the official ones."""
         return positives(self.table) == OFFICIAL_POSITIVES
 
     @property
@@ -114,9 +115,9 @@ class Dataset:
 
     @cached_property
     def facts(self) -> pd.DataFrame:
-        """Digest, width, height, mode and problem of each image's file, one row an image.
+        """Digest, width, height, mode and problem of each image file, one row per image.
 
-        The first time every image is read and decoded; what was found is kept beside the cache.
+        The first call reads and decodes every image, and saves the result beside the cache.
         """
         path = self.cache_folder / f"facts-{self.fingerprint}.npy"
         facts = load_facts(path, len(self.annotations))
@@ -127,7 +128,7 @@ class Dataset:
         return table.assign(digest=table["digest"].str.decode("ascii"))
 
     def without_copies(self) -> "Dataset":
-        """Return the dataset without the train images that are byte-identical to one of valid or test."""
+        """Return the dataset without the train images that are byte-identical to a valid or test image."""
         digests, splits = self.facts["digest"], self.annotations["split"]
         held_out = digests[splits.isin(["valid", "test"]) & (digests != "")]
         copies = (splits == "train") & digests.isin(held_out)
@@ -147,35 +148,35 @@ def positives(annotations: pd.DataFrame) -> dict[str, dict[str, int]]:
 
 
 def cache_folder(root: Path) -> Path:
-    """Return where what is computed from images is kept: $CELEBA_CACHE, else beside them, else the user's cache."""
+    """Return the cache folder: $CELEBA_CACHE, else one beside the images, else the user's cache folder."""
     if os.environ.get("CELEBA_CACHE"):
         return Path(os.environ["CELEBA_CACHE"]).expanduser()
     if _is_writable(root):
         return root / "cache"
-    import platformdirs  # not on a bare GPU node, where the cache is brought along
+    import platformdirs  # may be missing on a bare GPU node, which gets a finished cache
 
     return platformdirs.user_cache_path("celeba-study", appauthor=False)
 
 
 def fingerprint(images: Images, names: pd.Index) -> str:
-    """Return 16 hexadecimal digits of the stamps of these images, in this order."""
+    """Return 16 hexadecimal digits computed from the stamps of these images, in this order."""
     stamps = images.stamps
     lines = "\n".join(f"{name} {stamps.get(name)}" for name in names)
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
 
 def _is_writable(folder: Path) -> bool:
-    """Say whether the folder may be written. Root may write anywhere, so the mode bits count as well."""
+    """Return whether the folder is writable; root may write anywhere, so the mode bits count as well."""
     anyone = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
     return os.access(folder, os.W_OK) and bool(folder.stat().st_mode & anyone)
 
 
 def find_layout(data_root: str) -> Layout:
-    """Find the copy of CelebA that is asked for.
+    """Find the copy of CelebA at `data_root`.
 
-    `data_root` is a folder (the copy itself, or one it lies in), or "drawn"; empty means $CELEBA_ROOT, else
-    data/. The drawn faces are drawn the first time they are asked for, and never stand in for data that is
-    missing: StudyError says what to do instead.
+    `data_root` is a folder (the copy itself, or one that contains it) or "drawn"; empty means $CELEBA_ROOT, else
+    data/. The drawn faces are drawn the first time they are asked for. They never replace missing data: a StudyError
+    then says how to get data.
     """
     if data_root == DRAWN:
         if not (DATA / DRAWN / MARKER).is_file():
@@ -184,22 +185,22 @@ def find_layout(data_root: str) -> Layout:
     given = data_root or os.environ.get("CELEBA_ROOT", "")
     root = Path(given).expanduser() if given else DATA
     if given == DRAWN:
-        raise StudyError("CELEBA_ROOT=drawn is not a folder; ask for the drawn faces by data_root=drawn.")
+        raise StudyError("CELEBA_ROOT=drawn is not a folder. For the drawn faces, set data_root=drawn instead.")
     try:
         if not root.is_dir():
             what = "is a file, not a folder" if root.exists() else "does not exist"
             raise StudyError(f"The data root {root} {what}.")
         return recognise(root)
     except StudyError as error:
-        nothing = f"No dataset: data_root is empty, CELEBA_ROOT is not set and {root} holds no CelebA."
+        nothing = f"No dataset was found: data_root is empty, CELEBA_ROOT is not set and {root} holds no CelebA."
         raise StudyError(f"{error if given else nothing}\n{FOUR_WAYS}") from error
 
 
 def open_dataset(data_root: str = "", allow_missing: bool = False, drop_duplicates: bool = False) -> Dataset:
-    """Find a dataset, read its annotations and check them against each other and against the images.
+    """Find a dataset, read its annotations, and check that they agree with each other and with the images.
 
-    Raises StudyError for what is missing or wrong; with `allow_missing` absent images are left out, with
-    `drop_duplicates` also the train images that are byte-identical to one of valid or test.
+    `allow_missing` leaves out images that are absent; `drop_duplicates` leaves out train images that are byte-identical
+    to a valid or test image. Raises StudyError for anything missing or wrong.
     """
     layout = find_layout(data_root)
     annotations, images = layout.read()
@@ -212,11 +213,11 @@ def open_dataset(data_root: str = "", allow_missing: bool = False, drop_duplicat
 
 def _missing_images(missing: pd.Index, listed: int, images: Images) -> str:
     there = {name.lower() for name in images.stamps}
-    by_case = " Some are there, but spelt in other letters (.JPG for .jpg): rename them." * any(
+    by_case = " Some are there under names that differ only in case (.JPG for .jpg). Rename them." * any(
         name.lower() in there for name in missing
     )
     return (
         f"{len(missing):,} of {listed:,} images that the annotations list are not in {images.path}: "
         f"{', '.join(missing[:5])}{', …' if len(missing) > 5 else ''}.{by_case}\n"
-        "Complete the download, or read what is there with allow_missing=True (--allow-missing)."
+        "Complete the download, or use only the images that are there with allow_missing=True (--allow-missing)."
     )

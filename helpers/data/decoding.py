@@ -1,4 +1,4 @@
-"""The bytes of an image file -> uint8 (3, 64, 64), and its facts: digest, size, mode, and whether it is whole."""
+"""Decoding of an image file to uint8 (3, 64, 64), and facts about it: digest, size, mode and problem."""
 
 import contextlib
 import hashlib
@@ -16,17 +16,17 @@ from helpers.errors import StudyError
 from helpers.system.progress import bar
 from helpers.system.workers import in_order, workers_for
 
-VERSION = 2  # raised whenever the same file gives other pixels
+VERSION = 2  # to be increased when the same file gives other pixels
 FACTS = np.dtype([("digest", "S32"), ("width", "i4"), ("height", "i4"), ("mode", "U8"), ("problem", "U200")])
-PART = 128  # images a task
+PART = 128  # images per task
 
-# (A worker imports this module; torch and pandas would cost it seconds and hundreds of megabytes.)
+# Workers import this module, so it must not import torch or pandas: they cost seconds and hundreds of megabytes.
 
 
 def decode_into(task: tuple[Path, int, Images, list[str]]) -> int:
-    """Decode some images and write them one after the other into a file from an offset on; return their number.
+    """Decode images, write them one after the other to a file from an offset on, and return their number.
 
-    The workers write themselves: passing gigabytes to one process that writes would keep it, and them, waiting.
+    The workers write the file themselves, since sending gigabytes to one writing process would make all of them wait.
     """
     file, offset, images, names = task
     pixels = np.stack([decode(images.read(name), images.where(name)) for name in names])
@@ -39,10 +39,10 @@ def decode_into(task: tuple[Path, int, Images, list[str]]) -> int:
 def decode(data: bytes, where: str) -> np.ndarray:
     """Decode an image file of any size and mode, and resize it to uint8 (3, 64, 64).
 
-    Bilinear and anti-aliased as Pillow does it, from the smallest of the JPEG's own scales (1/2, 1/4, 1/8,
-    computed with its cosine transform) that is no smaller than 64 x 64. For CelebA's images that is 1/2, and
-    within 1/255 of the full decoding on average. Raises StudyError naming `where` when the bytes are not a
-    whole image.
+    The resizing is Pillow's anti-aliased bilinear filter. A JPEG is decoded at the smallest of its own scales (1/2,
+    1/4, 1/8, computed in its cosine transform) that is no smaller than 64 x 64. For CelebA's images, that is 1/2, and
+    the result is within 1/255 of the full decoding on average. Raises StudyError naming `where` if the bytes are not a
+    complete image.
     """
     image = _decode_jpeg(data)
     if image is None:
@@ -51,25 +51,25 @@ def decode(data: bytes, where: str) -> np.ndarray:
 
 
 def _decode_jpeg(data: bytes) -> Image.Image | None:
-    """Decode the usual JPEG by simplejpeg, in half the time of Pillow; None for anything out of the ordinary."""
+    """Decode an ordinary JPEG with simplejpeg, in half the time of Pillow; return None for anything else."""
     if not data.startswith(b"\xff\xd8") or b"Exif\0\0" in data[:4096]:
-        return None  # another format, or a photo that may have to be turned
+        return None  # another format, or a photo that may have to be rotated
     try:
-        import simplejpeg  # not on a bare GPU node
+        import simplejpeg  # may be missing on a bare GPU node
     except ImportError:
         return None
     try:
         height, width = map(int, simplejpeg.decode_jpeg_header(data)[:2])
         scale = max([s for s in (2, 4, 8) if min(height, width) >= s * IMAGE_SIZE], default=1)
-        wanted = -(-height // scale), -(-width // scale)  # exactly: simplejpeg would take 3/8 as well
+        wanted = -(-height // scale), -(-width // scale)  # the exact size, since simplejpeg also knows the scale 3/8
         return Image.fromarray(simplejpeg.decode_jpeg(data, "RGB", False, False, *wanted, 1))
     except ValueError:
-        return None  # broken, or of a kind for Pillow
+        return None  # broken, or of a kind that only Pillow reads
 
 
 @contextlib.contextmanager
 def whole_files_only():
-    """Have Pillow refuse truncated files, also where another library (WeasyPrint does) has told it not to."""
+    """Make Pillow refuse truncated files, even if another library (such as WeasyPrint) has made it accept them."""
     before = ImageFile.LOAD_TRUNCATED_IMAGES
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     try:
@@ -80,10 +80,10 @@ def whole_files_only():
 
 @whole_files_only()
 def _decode_with_pillow(data: bytes, where: str) -> Image.Image:
-    """Decode whatever Pillow can; transparent pixels are seen on white, photos turned upright."""
+    """Decode any image that Pillow reads, with transparent pixels on white and photos rotated upright."""
     try:
         image = Image.open(io.BytesIO(data))
-        image.draft("RGB", (IMAGE_SIZE, IMAGE_SIZE))  # the same scales; does nothing for what is no JPEG
+        image.draft("RGB", (IMAGE_SIZE, IMAGE_SIZE))  # the same scales; no effect unless it is a JPEG
         image = ImageOps.exif_transpose(image)
         if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
             image = image.convert("RGBA")
@@ -92,19 +92,18 @@ def _decode_with_pillow(data: bytes, where: str) -> Image.Image:
             image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
         return image.convert("RGB")
     except UnidentifiedImageError as error:
-        raise StudyError(f"{where} is not an image.") from error
+        raise StudyError(f"{where} is not an image. Replace or delete it.") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise StudyError(f"{where} is a corrupt or truncated image ({error}); replace or delete it.") from error
+        raise StudyError(f"{where} is a corrupt or truncated image ({error}). Replace or delete it.") from error
 
 
-# What each file is
+# Facts about each file
 
 
 def inspect(images: Images, names: list[str]) -> np.ndarray:
-    """Read and decode every image; return a structured array of `FACTS`, one row a name.
+    """Read and decode every image; return a structured array of `FACTS`, one row per name.
 
-    `digest` is of the file's bytes (equal for byte-identical files, BLAKE2b); `problem` is empty for a whole
-    image.
+    `digest` is the BLAKE2b hash of the file (equal for byte-identical files); `problem` is empty for a complete image.
     """
     parts = ((images.part(names[i : i + PART]), names[i : i + PART]) for i in range(0, len(names), PART))
     found = in_order(look_at_part, parts, workers_for(len(names)))
@@ -112,7 +111,7 @@ def inspect(images: Images, names: list[str]) -> np.ndarray:
 
 
 def _counted(parts: Iterator[np.ndarray], total: int) -> Iterator[np.ndarray]:
-    with bar(None, total=total, desc="Looking at the images", unit="img") as shown:
+    with bar(None, total=total, desc="Checking the images", unit="img") as shown:
         for part in parts:
             shown.update(len(part))
             yield part
@@ -134,7 +133,7 @@ def _look_at(images: Images, name: str) -> tuple:
     try:
         image = Image.open(io.BytesIO(data))
         (width, height), mode = image.size, image.mode
-        image.draft(mode, (1, 1))  # a JPEG is decoded at an eighth of its size, from all of its bytes
+        image.draft(mode, (1, 1))  # decodes a JPEG at an eighth of its size, but reads all of its bytes
         image.load()
     except UnidentifiedImageError:
         return digest, 0, 0, "", "not an image"
@@ -144,7 +143,7 @@ def _look_at(images: Images, name: str) -> tuple:
 
 
 def load_facts(path: Path, count: int) -> np.ndarray | None:
-    """Return the facts kept in `path`; None where there are none that fit `count` images."""
+    """Return the facts saved in `path`, or None if there are none for `count` images."""
     try:
         facts = np.load(path)
     except (OSError, ValueError, EOFError):
@@ -153,7 +152,7 @@ def load_facts(path: Path, count: int) -> np.ndarray | None:
 
 
 def save_facts(path: Path, facts: np.ndarray):
-    """Write the facts if that is possible; they can be found again."""
+    """Save the facts if possible; otherwise they are computed again next time."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""CelebA from where it can be had: each source by its own client, verified, and put in place when whole."""
+"""Download of CelebA: each source with its own client, verified, and put in place when it is complete."""
 
 import contextlib
 import hashlib
@@ -18,27 +18,27 @@ from helpers.data.downloads import client, download, in_short
 from helpers.data.official import OFFICIAL_FILES
 from helpers.errors import StudyError
 
-SMALL_FIRST = sorted(OFFICIAL_FILES, key=lambda name: OFFICIAL_FILES[name][1])  # they tell early of a quota
+SMALL_FIRST = sorted(OFFICIAL_FILES, key=lambda name: OFFICIAL_FILES[name][1])  # to see a quota early
 KAGGLE, HUGGING_FACE = "jessicali9530/celeba-dataset", "flwrlabs/celeba"
 BY_HAND = (
-    "By hand: https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html has list_attr_celeba.txt, list_eval_partition.txt, "
-    "identity_CelebA.txt and img_align_celeba.zip; put them into one folder and name it by --data-root."
+    "By hand: download list_attr_celeba.txt, list_eval_partition.txt, identity_CelebA.txt, img_align_celeba.zip from "
+    "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html into one folder, and name that folder with --data-root."
 )
 
 
 def fetch(source: str = "", to: Path | None = None) -> Path:
-    """Download CelebA into `to` (data/celeba if not given) and return it.
+    """Download CelebA into `to` (by default data/celeba) and return that folder.
 
-    `source` is one of SOURCES or a URL: a folder on a web server with the official files, or a zip of a whole
-    copy. Without one all sources are tried in turn. What has arrived is kept beside `to` until all is there
-    and verified; the next call goes on with it. Raises StudyError with each source's reason.
+    `source` is one of SOURCES or a URL: a folder on a web server with the official files, or a zip of a complete copy.
+    Without a source, all SOURCES are tried in turn. What has arrived is kept beside `to` until everything is there and
+    verified, and the next call continues with it. Raises StudyError with the reason for each source.
     """
     to = to or DATA / "celeba"
     _check_target(to)
     _check_source(source)
     reasons = []
     for name in [source] if source else SOURCES:
-        print(f"Fetching CelebA from {name} into {to}")
+        print(f"Downloading CelebA from {name} into {to}")
         try:
             _fetch_from(name, to)
             break
@@ -46,18 +46,20 @@ def fetch(source: str = "", to: Path | None = None) -> Path:
             print(f"{name} failed: {error}")
             reasons.append(f"{name}: {error}")
     else:
-        raise StudyError("CelebA could not be fetched.\n  " + "\n  ".join(reasons) + f"\n{BY_HAND}")
-    for leftover in to.parent.glob(f".{to.name}-from-*"):  # what other sources began
+        raise StudyError("CelebA could not be downloaded.\n  " + "\n  ".join(reasons) + f"\n{BY_HAND}")
+    for leftover in to.parent.glob(f".{to.name}-from-*"):  # partial downloads from other sources
         shutil.rmtree(leftover, ignore_errors=True)
     return to
 
 
 def _check_target(to: Path):
-    """Raise StudyError where a folder could not be put in place in the end."""
+    """Raise StudyError if the finished download could not be moved to `to`."""
     if to.is_dir() and os.path.ismount(to):
-        raise StudyError(f"{to} is a mount point, which cannot be replaced: name a folder in it by --to.")
+        raise StudyError(f"{to} is a mount point, which cannot be replaced. Name a folder inside it with --to.")
     if to.exists() and not (to.is_dir() and not any(to.iterdir())):
-        raise StudyError(f"{to} is not empty: check it (python -m helpers data check {to}), or name another by --to.")
+        raise StudyError(
+            f"{to} is not empty. Check it (python -m helpers data check {to}), or name another folder with --to."
+        )
 
 
 def _check_source(source: str):
@@ -65,13 +67,13 @@ def _check_source(source: str):
     if not source or source in SOURCES:
         return
     if url.scheme not in ("http", "https"):
-        raise StudyError(f"There is no source {source!r}; there are {', '.join(SOURCES)}, and any http(s):// address.")
+        raise StudyError(f"There is no source {source!r}. Use {', '.join(SOURCES)}, or an http(s):// address.")
     if url.path.lower().endswith((".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz")):
-        raise StudyError(f"{source} is an archive that cannot be unpacked here; a .zip can, or a folder on a server.")
+        raise StudyError(f"{source} is an archive that cannot be unpacked here. Use a .zip, or a folder on a server.")
 
 
 def _fetch_from(source: str, to: Path):
-    # A folder for each source and address: parts of different files must not be put together.
+    # One folder per source and address, so that parts of different files are never joined.
     name = source if source in SOURCES else hashlib.sha256(source.encode()).hexdigest()[:8]
     staging = to.parent / f".{to.name}-from-{name}"
     lock = FileLock(to.parent / f".{to.name}.lock", timeout=0)
@@ -86,16 +88,18 @@ def _fetch_from(source: str, to: Path):
             os.replace(copy, to)
             shutil.rmtree(staging, ignore_errors=True)
     except Timeout as error:
-        raise StudyError(f"another fetch into {to} is running; wait for it.") from error
+        raise StudyError(f"Another download into {to} is running. Wait until it has finished.") from error
     except OSError as error:
-        raise StudyError(f"{to} cannot be written ({error.strerror or error}).") from error
+        raise StudyError(
+            f"{to} cannot be written ({error.strerror or error}). Free some space, or name another folder with --to."
+        ) from error
     finally:
         with contextlib.suppress(OSError):
-            staging.rmdir()  # where nothing has arrived
+            staging.rmdir()  # if nothing has arrived
 
 
 def _verify(copy: Path, staging: Path):
-    """Read a copy as a run would, and every image of it; where it is not usable, delete it and raise StudyError."""
+    """Read a copy as a run would, and every image in it; if it is not usable, delete it and raise StudyError."""
     try:
         dataset = open_dataset(str(copy))
         found = examine(dataset)
@@ -103,15 +107,15 @@ def _verify(copy: Path, staging: Path):
         if faults:
             raise StudyError(" ".join(faults))
     except StudyError as error:
-        shutil.rmtree(staging, ignore_errors=True)  # else the next call would go on with it
+        shutil.rmtree(staging, ignore_errors=True)  # otherwise the next call would continue with it
         what = str(error).partition("\n")[0]
-        raise StudyError(f"what arrived is not usable, and was deleted: {what}") from error
+        raise StudyError(f"The downloaded copy is not usable and was deleted: {what}") from error
     for finding in [*map(asdict, about_files(check_files(dataset.layout))), *found["findings"]]:
         print(f"{finding['severity']}: {finding['what']}")
 
 
 def _from_torchvision(staging: Path) -> Path:
-    """Download the authors' files from Google Drive, by the addresses and checksums that torchvision has."""
+    """Download the authors' files from Google Drive, with the addresses and checksums that torchvision lists."""
     from torchvision.datasets import CelebA
 
     files = {name: (drive_id, md5) for drive_id, md5, name in CelebA.file_list if name in OFFICIAL_FILES}
@@ -124,7 +128,7 @@ def _from_torchvision(staging: Path) -> Path:
 def _from_kaggle(staging: Path) -> Path:
     kagglehub = client("kagglehub")
     before = os.environ.get("KAGGLEHUB_CACHE")
-    os.environ["KAGGLEHUB_CACHE"] = str(staging)  # where kagglehub continues a download
+    os.environ["KAGGLEHUB_CACHE"] = str(staging)  # kagglehub continues a download in this folder
     try:
         return Path(_told(kagglehub.dataset_download, KAGGLE))
     finally:
@@ -134,9 +138,9 @@ def _from_kaggle(staging: Path) -> Path:
 
 
 def _from_hugging_face(staging: Path) -> Path:
-    hub, _ = client("huggingface_hub"), client("pyarrow")  # to download it, and to read it
+    hub, _ = client("huggingface_hub"), client("pyarrow")  # to download and to read the files
     _told(hub.snapshot_download, HUGGING_FACE, repo_type="dataset", allow_patterns=["*.parquet"], local_dir=staging)
-    shutil.rmtree(staging / ".cache", ignore_errors=True)  # the client's notes on what was downloaded
+    shutil.rmtree(staging / ".cache", ignore_errors=True)  # the client's own records
     return staging
 
 
@@ -150,24 +154,24 @@ def _from_url(url: str, staging: Path) -> Path:
         except StudyError as error:
             if name != IDENTITY_FILE:
                 raise
-            print(f"going on without identities: {error}")
+            print(f"Continuing without identities: {error}")
     return staging
 
 
 def _unpack(archive: Path) -> Path:
-    """Unpack a zip of a whole copy beside it; both are in the staging folder."""
+    """Unpack the zip of a complete copy beside it, inside the staging folder."""
     folder = archive.with_suffix("")
-    shutil.rmtree(folder, ignore_errors=True)  # a call that was killed may have left half of it
+    shutil.rmtree(folder, ignore_errors=True)  # a killed call may have left a part of it
     try:
         shutil.unpack_archive(archive, folder)
     except (shutil.ReadError, ValueError) as error:
         archive.unlink()
-        raise StudyError(f"the zip that arrived is not readable ({error}); it was deleted.") from error
+        raise StudyError(f"The downloaded zip cannot be read ({error}) and was deleted. Try again.") from error
     return folder
 
 
 def _told(call: Callable, *arguments, **options):
-    """Call a client, whose exceptions are many; each is the reason why this source failed."""
+    """Call a client, and turn any of its many exceptions into the StudyError that says why this source failed."""
     try:
         return call(*arguments, **options)
     except Exception as error:

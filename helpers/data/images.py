@@ -1,4 +1,4 @@
-"""Where CelebA's images lie: a folder of files, or a zip read without unpacking it."""
+"""Access to CelebA's images: a folder of files, or a zip that is read without unpacking it."""
 
 import os
 import struct
@@ -14,25 +14,25 @@ from helpers.system.files import refuse_html
 
 
 class Images(Protocol):
-    """Images by name. An instance holds no open file, so that processes and threads may share it."""
+    """Images by name. An instance keeps no file open, so that processes and threads may share it."""
 
     path: Path
 
     @cached_property
     def stamps(self) -> dict[str, str]:
-        """Name -> what changes when the image does."""
+        """Name -> a string that changes when the image does."""
         ...
 
     def read(self, name: str) -> bytes:
-        """Return the bytes of the image's file; StudyError where they cannot be read."""
+        """Return the bytes of the image file; raise StudyError if they cannot be read."""
         ...
 
     def where(self, name: str) -> str:
-        """Return where the image lies, for messages."""
+        """Return where the image is, for messages."""
         ...
 
     def part(self, names: list[str]) -> "Images":
-        """Return a small copy that knows these images, to be sent to a worker."""
+        """Return a small copy that knows only these images, to send to a worker."""
         ...
 
 
@@ -53,7 +53,9 @@ class ImageFolder:
         try:
             return (self.path / name).read_bytes()
         except OSError as error:
-            raise StudyError(f"{self.where(name)} cannot be read ({error.strerror}).") from error
+            raise StudyError(
+                f"{self.where(name)} cannot be read ({error.strerror}). Check the file and its permissions."
+            ) from error
 
     def where(self, name: str) -> str:
         return str(self.path / name)
@@ -63,7 +65,7 @@ class ImageFolder:
 
 
 class _Entry(NamedTuple):
-    """A file in a zip, as the central directory has it."""
+    """A file in a zip, as its central directory describes it."""
 
     filename: str
     offset: int
@@ -74,9 +76,9 @@ class _Entry(NamedTuple):
 
 
 class ImageZip:
-    """Images read straight from the zip, without unpacking it.
+    """Images read from a zip without unpacking it.
 
-    The central directory is read once, here; a worker gets the entries it needs and seeks to them.
+    The central directory is read once, here. A worker gets only the entries that it needs, and seeks to them.
     """
 
     def __init__(self, path: Path, entries: dict[str, _Entry] | None = None):
@@ -96,17 +98,17 @@ class ImageZip:
                 # The local header repeats the name and may have other extra fields than the directory (APPNOTE 4.3.7).
                 header = struct.unpack("<4s22xHH", file.read(30))
                 if header[0] != b"PK\x03\x04":
-                    raise ValueError("no file begins where the directory says")
+                    raise ValueError("no file starts where the zip's directory says")
                 file.seek(header[1] + header[2], os.SEEK_CUR)
                 data = file.read(entry.packed)
             if entry.method == zipfile.ZIP_DEFLATED:
                 data = zlib.decompress(data, -zlib.MAX_WBITS)
             elif entry.method != zipfile.ZIP_STORED:
-                raise ValueError(f"packed by method {entry.method}; unpack the zip")
+                raise ValueError(f"compression method {entry.method} is not supported: unpack the zip")
             if zlib.crc32(data) != entry.crc:
                 raise ValueError("wrong checksum")
         except (OSError, ValueError, struct.error, zlib.error) as error:
-            raise StudyError(f"{self.where(name)} cannot be read ({error}); download the zip again.") from error
+            raise StudyError(f"{self.where(name)} cannot be read ({error}). Download the zip again.") from error
         return data
 
     def where(self, name: str) -> str:
@@ -122,8 +124,8 @@ def _read_directory(path: Path) -> dict[str, _Entry]:
         with zipfile.ZipFile(path) as archive:
             infos = [info for info in archive.infolist() if not info.is_dir()]
     except (zipfile.BadZipFile, OSError) as error:
-        raise StudyError(f"{path} is not a readable zip ({error}); download it again.") from error
-    usual_last = sorted(infos, key=lambda info: IMAGE_FOLDER in _parts(info.filename))  # of the same names these count
+        raise StudyError(f"{path} is not a readable zip ({error}). Download it again.") from error
+    usual_last = sorted(infos, key=lambda info: IMAGE_FOLDER in _parts(info.filename))  # the last of equal names counts
     return {
         _parts(i.filename)[-1]: _Entry(
             i.filename, i.header_offset, i.compress_size, i.file_size, i.compress_type, i.CRC
@@ -134,4 +136,4 @@ def _read_directory(path: Path) -> dict[str, _Entry]:
 
 
 def _parts(filename: str) -> list[str]:
-    return filename.replace("\\", "/").split("/")  # some Windows tools write the other slash
+    return filename.replace("\\", "/").split("/")  # some Windows tools write backslashes

@@ -1,4 +1,4 @@
-"""What can be doubted in the labels: people who disagree with themselves, and copies of one image."""
+"""Signs of errors in the labels: persons whose images disagree, and copies of one image."""
 
 import itertools
 
@@ -8,11 +8,11 @@ from helpers.config import ATTRIBUTES, SPLITS
 
 
 def label_consistency(annotations: pd.DataFrame) -> pd.DataFrame:
-    """Return how far the images of one person agree, one row an attribute.
+    """Return how far the labels of one person's images agree, one row per attribute.
 
-    `people` have two images or more; `divided` of them have some with and some without the attribute;
-    `minority` counts the images that differ from most of their person's. People age, smile and take off hats:
-    the last column tells of errors (in the label, or in who it is) for Male alone. Nothing is dropped for it.
+    `people` counts the persons with two images or more; `divided` those of them who have images both with and without
+    the attribute; `minority` the images that differ from the majority of their person's images. People age, smile and
+    take off hats, so only for Male does `minority` mean errors (in the label or in the identity). No image is removed.
     """
     groups = annotations.groupby("identity")[list(ATTRIBUTES)]
     sizes = groups.size()
@@ -24,9 +24,9 @@ def label_consistency(annotations: pd.DataFrame) -> pd.DataFrame:
 
 
 def copies(digests: pd.Series, splits: pd.Series) -> dict[str, int]:
-    """Count byte-identical images: `extra` ones beyond the first of each, and groups of them in two splits.
+    """Count byte-identical images: `extra` copies beyond the first of each, and groups that are in two splits.
 
-    `digests` and `splits` have one entry an image; an empty digest (an unreadable file) is equal to no other.
+    `digests` and `splits` have one entry per image; an empty digest (an unreadable file) equals no other.
     The groups are keyed "train/valid", "train/test" and "valid/test".
     """
     digests = digests[digests != ""]

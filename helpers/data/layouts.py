@@ -1,4 +1,4 @@
-"""The ways in which copies of CelebA are laid out, recognised by their files."""
+"""The layouts in which copies of CelebA come, recognised by their files."""
 
 import os
 from collections.abc import Callable
@@ -22,13 +22,13 @@ IMAGE_FOLDERS = (f"{IMAGE_FOLDER}/{IMAGE_FOLDER}", IMAGE_FOLDER, f"Img/{IMAGE_FO
 ARCHIVES = (f"{IMAGE_FOLDER}.zip", f"Img/{IMAGE_FOLDER}.zip")
 HOLD_IMAGES = {".jpg", ".jpeg", ".png", ".parquet"}
 LABELS_NEEDED = (
-    f"Add the annotation files of CelebA ({ATTRIBUTE_FILE} and {PARTITION_FILE}), or take a copy that has them."
+    f"Add the annotation files of CelebA ({ATTRIBUTE_FILE} and {PARTITION_FILE}), or use a copy that has them."
 )
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A copy of CelebA: what it is called, its folder, its annotation files, and how to read it."""
+    """A copy of CelebA: the name of its layout, its folder, its files, and how to read it."""
 
     name: str
     root: Path
@@ -41,9 +41,9 @@ class Layout:
 
 
 def recognise(root: Path) -> Layout:
-    """Find the copy of CelebA in `root`, else in one of the folders in it, else one folder deeper.
+    """Find the copy of CelebA in `root`, else in one of its folders, else one level deeper.
 
-    Raises StudyError where there is none, images alone, or more than one.
+    Raises StudyError if there is none, if there are only images, or if there is more than one copy.
     """
     folders = [root]
     for _ in range(3):
@@ -58,7 +58,7 @@ def recognise(root: Path) -> Layout:
 
 
 def _folders(root: Path) -> list[Path]:
-    """Return the folders in a folder, without hidden ones and drawn faces."""
+    """Return the folders in a folder, except hidden ones and drawn faces."""
     with os.scandir(root) as entries:
         folders = [Path(entry.path) for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
     return sorted(folder for folder in folders if not (folder / MARKER).is_file())
@@ -92,11 +92,11 @@ def _kaggle_layout(root: Path) -> Layout | None:
 
 
 def _with_images(name: str, root: Path, files: dict, partition: str, reader: Callable) -> Layout:
-    """Return a layout of an attribute, a partition and an identity file, and images beside them."""
+    """Return a layout with an attribute file, a partition file, perhaps an identity file, and images beside them."""
 
     def read():
         if files[partition] is None:
-            raise StudyError(f"{root / partition} is missing: the official splits are read from it. Download it.")
+            raise StudyError(f"{root / partition} is missing. It holds the official splits: download it.")
         table = reader(*files.values())
         return table, _find_images(root, table.index)
 
@@ -117,7 +117,7 @@ def _list_layout(root: Path) -> Layout | None:
         return table, _find_images(root, table.index)
 
     files = {LISTS[split]: path for split, path in lists.items()} | {IDENTITY_FILE: identity}
-    return Layout("one list a split", root, files | _archives(root), read)
+    return Layout("one list per split", root, files | _archives(root), read)
 
 
 def _parquet_layout(root: Path) -> Layout | None:
@@ -132,9 +132,9 @@ def _archives(root: Path) -> dict[str, Path]:
 
 
 def _find_images(root: Path, names: pd.Index) -> Images:
-    """Return the first folder or zip that holds all of `names`, else the one that holds most.
+    """Return the first folder or zip that holds all of `names`, else the one that holds the most.
 
-    A zip that cannot be read matters only where there is nothing else.
+    A zip that cannot be read is an error only if there is nothing else.
     """
     places = [(ImageFolder, root / folder) for folder in IMAGE_FOLDERS if (root / folder).is_dir()]
     places += [(ImageZip, path) for path in _archives(root).values()]
@@ -151,18 +151,20 @@ def _find_images(root: Path, names: pd.Index) -> Images:
         if there == len(names):
             break
     if best is None:
-        nothing = f"{root} has annotations but no images: neither {IMAGE_FOLDER}/ nor {IMAGE_FOLDER}.zip is there."
+        nothing = (
+            f"{root} has annotations but no images: neither {IMAGE_FOLDER}/ nor {IMAGE_FOLDER}.zip is there. Add one."
+        )
         raise problem or StudyError(nothing)
     return best
 
 
 def _what_is_there(root: Path) -> str:
-    """Say why there is no dataset in a folder that exists."""
+    """Return a message that says why there is no dataset in an existing folder."""
     if not any(root.iterdir()):
         return f"The data root {root} is empty."
     archives = any((root / name).is_file() for name in ARCHIVES)
     inside = _folders(root)
     places = (root, *inside, *(deeper for folder in inside for deeper in _folders(folder)))
     if archives or any(path.suffix.lower() in HOLD_IMAGES for place in places for path in place.iterdir()):
-        return f"The data root {root} holds images only: no attribute columns. {LABELS_NEEDED}"
-    return f"The data root {root} has no annotations: {ATTRIBUTE_FILE} is not there, nor what other copies have."
+        return f"The data root {root} holds images only, without attributes. {LABELS_NEEDED}"
+    return f"The data root {root} has no annotations, neither {ATTRIBUTE_FILE} nor those of other layouts."

@@ -1,4 +1,4 @@
-"""What the official CelebA is (Liu et al. 2015): its names, sizes, checksums, and what is known to be odd in it."""
+"""The official CelebA (Liu et al. 2015): its names, sizes, checksums and known duplicates."""
 
 import itertools
 import re
@@ -19,7 +19,7 @@ CELEBA_ATTRIBUTES = (
 OFFICIAL_SIZES = {"train": 162_770, "valid": 19_867, "test": 19_962}
 """The number of images in each split of the official CelebA (list_eval_partition.txt)."""
 
-# Positives by split, counted in list_attr_celeba.txt
+# Positives per split, counted in list_attr_celeba.txt
 OFFICIAL_POSITIVES = {
     "Smiling": {"train": 78080, "valid": 9602, "test": 9987},
     "Wearing_Hat": {"train": 8039, "valid": 940, "test": 839},
@@ -27,7 +27,7 @@ OFFICIAL_POSITIVES = {
     "Young": {"train": 126788, "valid": 14832, "test": 15114},
     "Eyeglasses": {"train": 10521, "valid": 1383, "test": 1289},
 }
-OFFICIAL_FILES = {  # md5 and bytes; the md5s are those that torchvision.datasets.CelebA asks for
+OFFICIAL_FILES = {  # MD5 and bytes; the MD5s are those that torchvision.datasets.CelebA checks
     ATTRIBUTE_FILE: ("75e246fa4810816ffd6ee81facbd244c", 26_721_026),
     PARTITION_FILE: ("d32c9cbf5e040fd4025c592c306e6668", 2_836_386),
     IDENTITY_FILE: ("32bd1bd63d3c78cd57e08160ec5ed1e2", 3_424_458),
@@ -39,9 +39,9 @@ OFFICIAL_COPIES = {"extra": 131, "train/valid": 24, "train/test": 11, "valid/tes
 
 
 def official_splits(names: pd.Index) -> pd.Series:
-    """Return the official split of each image name, missing for a name that is none of CelebA's.
+    """Return the official split of each image name; missing for a name that is not one of CelebA's.
 
-    The images are numbered through the splits: train ends with 162770.jpg, valid with 182637.jpg, test with
+    The images are numbered across the splits: train ends with 162770.jpg, valid with 182637.jpg, test with
     202599.jpg.
     """
     numbers = pd.Series([_number(name) for name in names], index=names)
@@ -50,6 +50,6 @@ def official_splits(names: pd.Index) -> pd.Series:
 
 
 def _number(name: str) -> float:
-    """Return N of NNNNNN.jpg (or .png), NaN for any other name."""
+    """Return N for NNNNNN.jpg (or .png), and NaN for any other name."""
     match = re.fullmatch(r"(\d{6})\.(jpg|png)", str(name))
     return int(match[1]) if match else float("nan")

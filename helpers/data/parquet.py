@@ -9,20 +9,20 @@ from helpers.data.annotations import from_columns
 from helpers.data.official import CELEBA_ATTRIBUTES
 from helpers.errors import StudyError
 
-IMAGE = "image"  # the column of the images, in every copy seen
+IMAGE = "image"  # the image column, in every known copy
 BATCH = 64  # images in memory at a time
 SPLIT_OF = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "test": "test"}
 
 
 class ImageParquet:
-    """Images inside parquet files. `places` has file, row group and row of each."""
+    """Images inside parquet files; `places` maps a name to its file, row group and row."""
 
     def __init__(self, path: Path, places: dict[str, tuple[Path, int, int]]):
         self.path, self._places = path, places
 
     @cached_property
     def stamps(self) -> dict[str, str]:
-        """Name -> size and time of its file, and its row: a parquet file has no stamps of its own for a row."""
+        """Name -> size and time of its file, row group and row, since a row has no stamp of its own."""
         stats = {file: file.stat() for file in {file for file, _, _ in self._places.values()}}
         return {
             name: f"{stats[file].st_size} {stats[file].st_mtime_ns} {group} {row}"
@@ -34,7 +34,7 @@ class ImageParquet:
         data = _image(file, group, row)
         data = data["bytes"] if isinstance(data, dict) else data
         if not isinstance(data, bytes):
-            raise StudyError(f"{self.where(name)} holds no image; download the file again.")
+            raise StudyError(f"{self.where(name)} holds no image. Download the file again.")
         return data
 
     def where(self, name: str) -> str:
@@ -48,8 +48,8 @@ class ImageParquet:
 def read_parquet(files: list[Path]) -> tuple[pd.DataFrame, ImageParquet]:
     """Return the annotations and the images of parquet files that are named after their splits.
 
-    An image is named as its file says, else by its split and its number there. Raises StudyError for files
-    without attributes, or of unknown splits.
+    An image has the name that its file stores, or else its split and its number there. Raises StudyError for files
+    without attributes or with an unknown split.
     """
     files = sorted(files, key=lambda file: (list(SPLIT_OF).index(_split(file)), file.name))
     tables, places = [], []
@@ -64,25 +64,29 @@ def read_parquet(files: list[Path]) -> tuple[pd.DataFrame, ImageParquet]:
 
 
 def has_attributes(file: Path) -> bool:
-    """Say whether a parquet file has attribute columns beside its images."""
+    """Return whether a parquet file has attribute columns besides its images."""
     return bool(set(CELEBA_ATTRIBUTES) & set(_open(file).schema_arrow.names))
 
 
 def _split(file: Path) -> str:
-    """Return the split in a file's name (train-00000-of-00019.parquet), or in its folder's."""
+    """Return the split in the name of a file (train-00000-of-00019.parquet) or of its folder."""
     for name in (file.stem, file.parent.name):
         word = name.lower().replace("_", "-").split("-")[0]
         if word in SPLIT_OF:
             return word
-    raise StudyError(f"{file} is named after no split: train, valid (or validation) and test are known.")
+    raise StudyError(
+        f"{file} is not named after a split: its name, or its folder's, must start with train, valid or test."
+    )
 
 
 def _read_labels(file: Path) -> tuple[pd.DataFrame, list[int]]:
-    """Return a file's attributes, `celeb_id` and image paths where there are some, and its row groups' sizes."""
+    """Return the attributes of a file, with `celeb_id` and image paths if present, and the sizes of its row groups."""
     parquet = _open(file)
     names = parquet.schema_arrow.names
     if IMAGE not in names:
-        raise StudyError(f"{file} has no column {IMAGE}, but {', '.join(names[:5])}, …; it is of another dataset.")
+        raise StudyError(
+            f"{file} has no column {IMAGE}, but {', '.join(names[:5])}, …. It belongs to another dataset. Remove it."
+        )
     wanted = [name for name in (*CELEBA_ATTRIBUTES, "celeb_id") if name in names]
     table = parquet.read(columns=wanted).to_pandas()
     kind = parquet.schema_arrow.field(IMAGE).type
@@ -105,7 +109,7 @@ def _names(table: pd.DataFrame) -> pd.Index:
 
 
 class _Stream:
-    """The images of one row group, a batch in memory at a time: a file may have one row group of gigabytes."""
+    """The images of one row group, one batch in memory at a time, since a row group may have gigabytes."""
 
     def __init__(self, file: Path, group: int):
         options = {"batch_size": BATCH, "row_groups": [group], "columns": [IMAGE], "use_threads": False}
@@ -117,11 +121,11 @@ class _Stream:
         self.images = next(self._batches).column(IMAGE)
 
 
-_streams: dict[tuple[Path, int, int], _Stream] = {}  # of this process: the one row group that was read last
+_streams: dict[tuple[Path, int, int], _Stream] = {}  # the row group that this process read last
 
 
 def _image(file: Path, group: int, row: int):
-    """Return an image of a row group, which is read on from where it is; from its beginning for one before that."""
+    """Return an image of a row group; read on from the last one, or from the beginning for an earlier one."""
     import pyarrow
 
     try:
@@ -134,7 +138,7 @@ def _image(file: Path, group: int, row: int):
             stream.advance()
         return stream.images[row - stream.first].as_py()
     except (OSError, StopIteration, pyarrow.ArrowException) as error:
-        raise StudyError(f"{file}, row group {group}, cannot be read ({error}); download the file again.") from error
+        raise StudyError(f"{file}, row group {group}, cannot be read ({error}). Download the file again.") from error
 
 
 def _open(file: Path):
@@ -143,10 +147,10 @@ def _open(file: Path):
         from pyarrow import parquet
     except ImportError as error:
         raise StudyError(
-            'Reading parquet files takes pyarrow, which is not installed: pip install -e ".[fetch]", or pip '
-            "install pyarrow."
+            "Parquet files need the package pyarrow, which is not installed. Run pip install pyarrow, or "
+            'pip install -e ".[fetch]".'
         ) from error
     try:
-        return parquet.ParquetFile(file, buffer_size=2**20, pre_buffer=False)  # else a row group is read whole
+        return parquet.ParquetFile(file, buffer_size=2**20, pre_buffer=False)  # otherwise a whole row group is read
     except (OSError, pyarrow.ArrowException) as error:
-        raise StudyError(f"{file} is not a readable parquet file ({error}); download it again.") from error
+        raise StudyError(f"{file} is not a readable parquet file ({error}). Download it again.") from error

@@ -1,4 +1,4 @@
-"""This room measures a network by its logits: metrics, confidence intervals, calibration, groups and Grad-CAM.
+"""This room measures a network from its logits: metrics, confidence intervals, calibration, groups and Grad-CAM.
 
 It may import `models` and the rooms before it.
 """

@@ -1,8 +1,9 @@
-"""Intervals of the dataset metrics, by resampling persons: the images of one person are not independent.
+"""Confidence intervals of the metrics of a split, by bootstrap over persons.
 
-Whole persons are drawn with replacement (the cluster bootstrap: Davison and Hinkley, "Bootstrap Methods and their
-Application", 1997, section 3.8); without identities, images. Intervals are the percentiles 2.5 and 97.5. Tables have
-one row a quantity, indexed by what it is of ("overall" or an attribute) and the metric, and columns value, low, high.
+The images of one person are not independent, so whole persons are drawn with replacement (the cluster bootstrap:
+Davison and Hinkley, "Bootstrap Methods and their Application", 1997, section 3.8). Without identities, images are
+drawn. The 95 % intervals go from percentile 2.5 to percentile 97.5. Tables have one row per quantity, indexed by `of`
+("overall" or an attribute) and `metric`, with the columns value, low and high.
 """
 
 import warnings
@@ -15,7 +16,7 @@ from helpers.config import ATTRIBUTES
 from helpers.evaluation import metrics
 
 RESAMPLES = 1000
-AT_A_TIME = 100  # resamples; bounds the memory where every image is a person of its own
+AT_A_TIME = 100  # resamples per step; bounds the memory if each image counts as a person
 BINS = 15  # of the expected calibration error, as in Guo et al., "On Calibration of Modern Neural Networks" (2017)
 OVERALL = ("loss", "mean_accuracy", "micro_f1", "macro_f1", "exact_match", "brier", "ece")
 EACH = ("loss", "accuracy", "precision", "recall", "f1", "brier", "ece")
@@ -28,20 +29,20 @@ _N = len(ATTRIBUTES)
 def bootstrap_scores(
     logits: np.ndarray, targets: np.ndarray, identities: np.ndarray | None, thresholds=0.5, **draw
 ) -> pd.DataFrame:
-    """Return the metrics of a split with their intervals: OVERALL and, for each attribute, EACH.
+    """Return the metrics of a split with their intervals: OVERALL for the split, and EACH per attribute.
 
-    All of them are functions of sums over images, so each person is summed up once and a resample is a weighted
-    sum of persons. `draw`: resamples (1,000) and seed (0). A resampled calibration error is biased upwards: its
-    interval may lie above its value.
+    All metrics are functions of sums over images. Each person is therefore summed once, and a resample is a weighted
+    sum of persons. `draw` may set `resamples` (default 1,000) and `seed` (default 0). The expected calibration error
+    of a resample is biased upwards, so its interval may lie above its value.
     """
     return intervals(sums_by_person(_per_image(logits, targets, thresholds), identities), _scores, INDEX, **draw)
 
 
 def every_interval(logits, targets, identities: np.ndarray | None, thresholds=0.5, **draw) -> pd.DataFrame:
-    """Return `bootstrap_scores` and `bootstrap_ranking` in one table, resampling persons.
+    """Return `bootstrap_scores` and `bootstrap_ranking` in one table, with intervals over persons.
 
-    Where there are persons, image_low and image_high are beside them: what resampling images would say. Without
-    persons, low and high are the images'.
+    With identities, the columns image_low and image_high add the intervals over images, for comparison. Without
+    identities, low and high are the intervals over images.
     """
 
     def table(of: np.ndarray | None) -> pd.DataFrame:
@@ -57,9 +58,10 @@ def every_interval(logits, targets, identities: np.ndarray | None, thresholds=0.
 def bootstrap_difference(
     one: tuple[np.ndarray, object], other: tuple[np.ndarray, object], targets, identities, **draw
 ) -> pd.DataFrame:
-    """Return what `one` is above `other`, each (logits, thresholds) for the same images, with paired intervals.
+    """Return the difference of `one` minus `other` in each metric, with paired intervals.
 
-    Both are scored on the same persons drawn, so that what makes a resample easy or hard cancels.
+    `one` and `other` are each (logits, thresholds) for the same images. Both are scored on the same resamples, so that
+    the difficulty of a resample cancels.
     """
     columns = np.column_stack([_per_image(logits, targets, thresholds) for logits, thresholds in (one, other)])
     half = columns.shape[1] // 2
@@ -79,7 +81,7 @@ def bootstrap_ranking(
 ) -> pd.DataFrame:
     """Return AUROC and average precision of each attribute, and their means as "overall", with intervals.
 
-    The scores are sorted once; a resample is a weight for each image.
+    The images are sorted by score once; a resample only changes the weight of each image.
     """
     person, count = number_persons(identities, len(logits))
     columns = zip(np.asarray(logits).T, np.asarray(targets).T, strict=True)
@@ -90,7 +92,7 @@ def bootstrap_ranking(
         return np.concatenate([ranking.scores(w) for ranking, w in zip(rankings, by_image, strict=True)], axis=1)
 
     value = scores(np.ones((1, count)))
-    # A few at a time, which fit in the processor's cache.
+    # 20 resamples at a time, so that the arrays fit in the CPU's cache.
     drawn = np.concatenate([scores(weights) for weights in draws(count, resamples, seed, at_a_time=20)])
     names = [(of, name) for of in ATTRIBUTES for name in ("auroc", "average_precision")]
     names += [("overall", "auroc"), ("overall", "average_precision")]
@@ -102,7 +104,7 @@ def _with_means(table: np.ndarray) -> np.ndarray:
 
 
 class _Ranking:
-    """One attribute's images from the highest score to the lowest; equal scores are one step."""
+    """The images of one attribute, from the highest score to the lowest; equal scores form one step."""
 
     def __init__(self, scores: np.ndarray, truth: np.ndarray):
         self.order = np.argsort(-scores, kind="stable")
@@ -110,20 +112,20 @@ class _Ranking:
         self.ends = np.flatnonzero(np.append(np.diff(scores[self.order]) != 0, True))
 
     def scores(self, weights: np.ndarray) -> np.ndarray:
-        """Return AUROC and average precision (R, 2) for weights (R, N) in this order; NaN where a class is missing.
+        """Return AUROC and average precision (R, 2) for weights (R, N) in this order; NaN if a class is missing.
 
-        AUROC is the area under the trapezoids, average precision the sum of precision times the step in recall,
-        both over the distinct scores, as scikit-learn defines them.
+        AUROC is the area under the ROC curve by the trapezoidal rule. Average precision is the sum of precision times
+        the step in recall. Both are taken over the distinct scores, as in scikit-learn.
         """
-        found = np.cumsum(weights * self.positive, axis=1)[:, self.ends]
-        answered = np.cumsum(weights, axis=1)[:, self.ends]
-        positives, negatives = found[:, -1:], answered[:, -1:] - found[:, -1:]
-        alarms = answered - found
-        steps = np.diff(found, axis=1, prepend=0)
-        wider = np.diff(alarms, axis=1, prepend=0)
+        tp = np.cumsum(weights * self.positive, axis=1)[:, self.ends]
+        predicted = np.cumsum(weights, axis=1)[:, self.ends]  # predicted positive at each distinct score
+        positives, negatives = tp[:, -1:], predicted[:, -1:] - tp[:, -1:]
+        fp = predicted - tp
+        steps = np.diff(tp, axis=1, prepend=0)
+        wider = np.diff(fp, axis=1, prepend=0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            area = (wider * (found - steps / 2)).sum(1, dtype=np.float64, keepdims=True) / positives / negatives
-            precision = np.divide(found, answered, out=np.zeros_like(found), where=answered > 0)
+            area = (wider * (tp - steps / 2)).sum(1, dtype=np.float64, keepdims=True) / positives / negatives
+            precision = np.divide(tp, predicted, out=np.zeros_like(tp), where=predicted > 0)
             average = (steps * precision).sum(1, dtype=np.float64, keepdims=True) / positives
         average = np.where(negatives > 0, average, np.nan)
         return np.column_stack([area, average])
@@ -136,20 +138,23 @@ def intervals(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Return `statistic` (sums (R, K) -> values (R, M)) of the persons' sums (P, K), with intervals."""
+    """Return the values of `statistic`, with bootstrap intervals over persons.
+
+    `sums` (P, K) has one row per person. `statistic` maps the sums of R resamples (R, K) to their values (R, M).
+    """
     drawn = np.concatenate([statistic(weights @ sums) for weights in draws(len(sums), resamples, seed)])
     return _table(statistic(sums.sum(0, keepdims=True)), drawn, index)
 
 
 def draws(persons: int, resamples: int, seed: int, at_a_time: int = AT_A_TIME) -> Iterator[np.ndarray]:
-    """Yield how often each person is drawn, (R, persons) at a time."""
+    """Yield how often each person is drawn in each resample: counts (R, persons), with R at most `at_a_time`."""
     rng, evenly = np.random.default_rng(seed), np.full(persons, 1 / persons)
     for start in range(0, resamples, at_a_time):
         yield rng.multinomial(persons, evenly, size=min(at_a_time, resamples - start))
 
 
 def sums_by_person(per_image: np.ndarray, identities: np.ndarray | None) -> np.ndarray:
-    """Return the sums (P, K) over each person's images of columns (N, K)."""
+    """Return the sums (P, K) of the columns (N, K) over the images of each person."""
     if identities is None:
         return per_image
     person, _ = number_persons(identities, len(per_image))
@@ -159,7 +164,7 @@ def sums_by_person(per_image: np.ndarray, identities: np.ndarray | None) -> np.n
 
 
 def number_persons(identities: np.ndarray | None, images: int) -> tuple[np.ndarray, int]:
-    """Return each image's person as a number from 0, and how many there are."""
+    """Return the person of each image as a number from 0, and the number of persons."""
     if identities is None:
         return np.arange(images), images
     names, person = np.unique(identities, return_inverse=True)
@@ -168,13 +173,17 @@ def number_persons(identities: np.ndarray | None, images: int) -> tuple[np.ndarr
 
 def _table(value: np.ndarray, drawn: np.ndarray, index: pd.Index) -> pd.DataFrame:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a quantity that no resample has is NaN
+        warnings.simplefilter("ignore", RuntimeWarning)  # a quantity that is NaN in every resample stays NaN
         low, high = np.nanquantile(drawn, [0.025, 0.975], axis=0)
     return pd.DataFrame({"value": value[0], "low": low, "high": high}, index=index)
 
 
 def _per_image(logits: np.ndarray, targets: np.ndarray, thresholds) -> np.ndarray:
-    """Return a row an image: 1, all right, and for each attribute loss, tp, fp, fn, tn, Brier, then p - y by bin."""
+    """Return the columns from whose sums every metric is computed, one row per image.
+
+    The columns are 1 and exact match (0/1); then, per attribute, loss, tp, fp, fn, tn and squared error (Brier); then,
+    per calibration bin and attribute, the probability minus the target.
+    """
     probability, truth = metrics.probabilities(logits), np.asarray(targets, bool)
     predicted = probability >= np.asarray(thresholds)
     excess = probability - truth
@@ -187,7 +196,7 @@ def _per_image(logits: np.ndarray, targets: np.ndarray, thresholds) -> np.ndarra
 
 
 def _scores(sums: np.ndarray) -> np.ndarray:
-    """Return INDEX's values (R, M) from the sums (R, K) of `_per_image`'s columns."""
+    """Return the values of INDEX (R, M) from the sums (R, K) of the columns of `_per_image`."""
     images, exact = sums[:, :1], sums[:, 1:2]
     loss, tp, fp, fn, tn, brier = (sums[:, 2 + i * _N : 2 + (i + 1) * _N] for i in range(6))
     by_bin = sums[:, 2 + 6 * _N :].reshape(len(sums), BINS, _N)

@@ -1,4 +1,4 @@
-"""Are the probabilities what they say? Reliability, temperature scaling, and thresholds chosen on one split."""
+"""Calibration of the probabilities: reliability, temperature scaling, and thresholds chosen on one split."""
 
 import numpy as np
 import pandas as pd
@@ -7,32 +7,33 @@ from helpers.config import ATTRIBUTES
 from helpers.evaluation import metrics
 from helpers.evaluation.bootstrap import BINS
 
-TEMPERATURES = (0.05, 20.0)  # the range that is searched
+TEMPERATURES = (0.05, 20.0)  # the range of the search
 
 
 def reliability(logits: np.ndarray, targets: np.ndarray, bins: int = BINS) -> pd.DataFrame:
-    """Return, for each attribute and bin of probabilities that has images: probability, rate, images.
+    """Return the mean probability and the positive rate of each bin of probabilities, per attribute.
 
-    `probability` is the mean answer in the bin and `rate` the share that is positive; they are equal where the
-    network is calibrated. The expected calibration error (ECE) is their mean distance over the images.
+    One row per attribute and non-empty bin: attribute, bin, probability (mean), rate (share of positives) and images
+    (count). Probability and rate are equal where the network is calibrated. The expected calibration error (ECE) is
+    their mean absolute difference, weighted by images.
     """
-    answers, rows = metrics.probabilities(logits), []
-    bin_of = metrics.calibration_bins(answers, bins)
+    probability, rows = metrics.probabilities(logits), []
+    bin_of = metrics.calibration_bins(probability, bins)
     for column, attribute in enumerate(ATTRIBUTES):
         for number in range(bins):
             inside = bin_of[:, column] == number
             if inside.any():
-                row = {"probability": answers[inside, column].mean(), "rate": np.mean(targets[inside, column])}
+                row = {"probability": probability[inside, column].mean(), "rate": np.mean(targets[inside, column])}
                 rows.append({"attribute": attribute, "bin": number, **row, "images": int(inside.sum())})
     return pd.DataFrame(rows)
 
 
 def fit_temperatures(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return for each attribute the temperature (5,) that its logits divided by have the lowest loss.
+    """Return, for each attribute, the temperature (5,) that minimises the loss of the scaled logits.
 
-    Temperature scaling: Guo et al., "On Calibration of Modern Neural Networks" (2017), here one for each of five
-    independent answers. It changes no ranking, and no answer at the threshold 0.5. 1 where nothing can be learnt
-    because all labels are alike.
+    Temperature scaling divides the logits by a positive number (Guo et al., "On Calibration of Modern Neural
+    Networks", 2017); here each attribute has its own. It changes neither the ranking of the images nor the predictions
+    at the threshold 0.5. The temperature is 1 if all labels are equal or a logit is not finite.
     """
     from scipy.optimize import minimize_scalar  # comes with scikit-learn
 
@@ -49,23 +50,23 @@ def fit_temperatures(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def choose_thresholds(logits: np.ndarray, targets: np.ndarray, metric: str) -> np.ndarray:
-    """Return for each attribute the threshold (5,) with the highest `metric`, "f1" or "accuracy", on this split.
+    """Return, for each attribute, the threshold (5,) with the highest `metric` ("f1" or "accuracy") on this split.
 
-    Every threshold that changes an answer is tried, half-way between two neighbouring probabilities (0 and 1 among
-    them), and 0.5; where several are best, the one nearest to 0.5 is taken.
+    The candidates are 0.5 and the midpoints between neighbouring probabilities, with 0 and 1 added, so that every
+    threshold that changes a prediction is tried. If several are best, the one nearest to 0.5 is taken.
     """
-    answers = metrics.probabilities(logits)
-    return np.array([_best(a, t, metric) for a, t in zip(answers.T, np.asarray(targets).T, strict=True)])
+    probability = metrics.probabilities(logits)
+    return np.array([_best(p, t, metric) for p, t in zip(probability.T, np.asarray(targets).T, strict=True)])
 
 
-def _best(answers: np.ndarray, truth: np.ndarray, metric: str) -> float:
-    distinct = np.unique([0.0, *answers, 1.0])
+def _best(probability: np.ndarray, truth: np.ndarray, metric: str) -> float:
+    distinct = np.unique([0.0, *probability, 1.0])
     candidates = np.append((distinct[1:] + distinct[:-1]) / 2, 0.5)
-    ordered = np.sort(answers)
-    ordered_positive = np.sort(answers[truth == 1])
-    answered = len(ordered) - np.searchsorted(ordered, candidates)
+    ordered = np.sort(probability)
+    ordered_positive = np.sort(probability[truth == 1])
+    predicted = len(ordered) - np.searchsorted(ordered, candidates)
     tp = (len(ordered_positive) - np.searchsorted(ordered_positive, candidates)).astype(float)
-    fp, fn = answered - tp, len(ordered_positive) - tp
+    fp, fn = predicted - tp, len(ordered_positive) - tp
     value = metrics.f1(tp, fp, fn) if metric == "f1" else 1 - (fp + fn) / len(truth)
     best = candidates[value >= value.max() - 1e-12]
     return float(best[np.abs(best - 0.5).argmin()])

@@ -1,4 +1,4 @@
-"""Where in an image an answer comes from: Grad-CAM, and its control with randomised weights."""
+"""Grad-CAM: where in an image a prediction comes from, with randomised weights as a negative control."""
 
 import copy
 
@@ -15,13 +15,14 @@ __all__ = ["alikeness", "examples", "grad_cam", "randomised"]
 
 
 def grad_cam(model: nn.Module, images: torch.Tensor, attributes: list[int]) -> np.ndarray:
-    """Return for each image the map (B, 64, 64), in [0, 1], of what speaks for its attribute (an output's number).
+    """Return one map (B, 64, 64) in [0, 1] per image of the regions that raise the logit of its attribute.
 
-    Selvaraju et al., "Grad-CAM" (2017): the channels of the last feature map that still has places, weighted by the
-    mean gradient of the logit with respect to them, summed, and the positive part kept. `images` are uint8
-    (B, 3, 64, 64). A map of zeros says that nothing there speaks for the attribute.
+    Selvaraju et al., "Grad-CAM" (2017): the channels of the last feature map with more than one position are weighted
+    by the mean gradient of the logit with respect to them and summed; negative values become 0. `images` are uint8
+    (B, 3, 64, 64); `attributes` has the index of one output per image. Each map is divided by its maximum. A map of
+    zeros means that no region raises the logit.
     """
-    network = getattr(model, "network", model).eval()  # of one that answers over mirror images too, the image's side
+    network = getattr(model, "network", model).eval()  # of a Mirrored model, the network without the mirror image
     logits, features = _with_features(network, normalise(images))
     chosen = logits[torch.arange(len(images)), torch.as_tensor(attributes, device=logits.device)]
     (gradient,) = torch.autograd.grad(chosen.sum(), features)
@@ -31,14 +32,14 @@ def grad_cam(model: nn.Module, images: torch.Tensor, attributes: list[int]) -> n
 
 
 def _with_features(model: nn.Module, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the logits and the last output (B, C, H, W) of a module in which H is above 1."""
+    """Return the logits, and the last feature map (B, C, H, W) with H above 1."""
     kept = []
 
     def keep(module, given, output):
         if output.ndim == 4 and output.shape[2] > 1:
             kept.append(output)
 
-    hooks = [module.register_forward_hook(keep) for module in model.modules()]  # a block's fires after its parts'
+    hooks = [module.register_forward_hook(keep) for module in model.modules()]  # a block's runs after its layers'
     try:
         return model(inputs), kept[-1]
     finally:
@@ -47,10 +48,10 @@ def _with_features(model: nn.Module, inputs: torch.Tensor) -> tuple[torch.Tensor
 
 
 def examples(answers: np.ndarray, targets: np.ndarray, attribute: int, count: int, seed: int) -> list[int]:
-    """Return `count` images: half of them rightly said to have the attribute, half answered wrongly.
+    """Return the indices of `count` images: half of them true positives, half of them wrong predictions.
 
-    `answers` are 0/1 (N, 5). Drawn at random, so that they are typical and not the best; where one kind has too
-    few, more of the other, then of the rest.
+    `answers` are 0/1 predictions (N, 5). The images are drawn at random, so that they are typical and not the best.
+    If one kind has too few images, the other kind fills the places, then the remaining images.
     """
     order = np.random.default_rng(seed).permutation(len(answers))
     yes, truth = answers[order, attribute] == 1, targets[order, attribute] == 1
@@ -60,7 +61,7 @@ def examples(answers: np.ndarray, targets: np.ndarray, attribute: int, count: in
 
 
 def randomised(model: nn.Module, seed: int) -> nn.Module:
-    """Return a copy with all weights drawn anew: what its maps show, no training has put there.
+    """Return a copy with all weights drawn again at random: a negative control, since its maps owe nothing to training.
 
     Adebayo et al., "Sanity Checks for Saliency Maps" (2018).
     """
@@ -76,7 +77,10 @@ def randomised(model: nn.Module, seed: int) -> nn.Module:
 
 
 def alikeness(maps: np.ndarray, others: np.ndarray) -> float:
-    """Return the mean rank correlation between two sets of maps (B, H, W), image by image; 1 where they are alike."""
+    """Return the mean rank correlation (Spearman) between two sets of maps (B, H, W), image by image.
+
+    1 means the same ranking of the pixels. Constant maps are left out; the result is NaN if none remains.
+    """
     from scipy.stats import spearmanr  # comes with scikit-learn
 
     pairs = [(a.ravel(), b.ravel()) for a, b in zip(maps, others, strict=True) if np.ptp(a) and np.ptp(b)]

@@ -1,4 +1,4 @@
-"""Two checkpoints on the same images, group by group, and what one attribute's answers owe to the others."""
+"""Comparisons of two checkpoints, of groups of images, and of one attribute's predictions with the other labels."""
 
 import itertools
 
@@ -11,7 +11,7 @@ from helpers.evaluation.bootstrap import intervals, number_persons, sums_by_pers
 __all__ = ["ENOUGH", "gaps", "mcnemar", "shortcuts", "slices"]
 
 ENOUGH = 30
-"""The number of images that a rate must be of for its gap to be named as the largest."""
+"""The smallest number of images behind a rate for which its gap may be called the largest."""
 
 GROUPED_BY = ("Male", "Young")
 FOLDS = 5
@@ -19,14 +19,15 @@ RATES = ("accuracy", "tpr", "fpr")
 
 
 def mcnemar(one: np.ndarray, other: np.ndarray, targets: np.ndarray) -> pd.DataFrame:
-    """Return for each attribute the images that only `one`, or only `other`, answers right, and McNemar's exact p.
+    """Return, for each attribute, McNemar's exact test of two sets of predictions for the same images.
 
-    `one` and `other` are 0/1 answers (N, 5) to the same images. The p-value is the binomial test's on the images
-    where exactly one is right (McNemar, 1947); it takes images for independent, which those of one person are not.
+    `one` and `other` are 0/1 predictions (N, 5). The columns only_one and only_other count the images that only this
+    one predicts correctly; p is the p-value of a binomial test on these images (McNemar, 1947). The test assumes
+    independent images, which the images of one person are not.
     """
     from scipy.stats import binomtest  # comes with scikit-learn
 
-    right, right_too = (np.asarray(answers, bool) == np.asarray(targets, bool) for answers in (one, other))
+    right, right_too = (np.asarray(predicted, bool) == np.asarray(targets, bool) for predicted in (one, other))
     only, only_other = (right & ~right_too).sum(0), (~right & right_too).sum(0)
     p = [binomtest(int(a), int(a + b)).pvalue if a + b else 1.0 for a, b in zip(only, only_other, strict=True)]
     table = {"only_one": only, "only_other": only_other, "p": p}
@@ -34,7 +35,7 @@ def mcnemar(one: np.ndarray, other: np.ndarray, targets: np.ndarray) -> pd.DataF
 
 
 def groups(targets: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the images (N,) of each group by the labels Male, Young and both."""
+    """Return a mask (N,) of the images of each group: by the label Male, by the label Young, and by both."""
     truth = np.asarray(targets, bool)
     male, young = (truth[:, ATTRIBUTES.index(name)] for name in GROUPED_BY)
     sides = {"Male": male, "not Male": ~male, "Young": young, "not Young": ~young}
@@ -45,8 +46,9 @@ def groups(targets: np.ndarray) -> dict[str, np.ndarray]:
 def slices(predicted: np.ndarray, targets: np.ndarray, identities: np.ndarray | None, **draw) -> pd.DataFrame:
     """Return accuracy, true and false positive rate (TPR, FPR) of each attribute in each group, with intervals.
 
-    One row a group, attribute and rate; `images` says how many the rate is of: all of the group, its positives,
-    its negatives. A rate of no image is NaN. `predicted` are 0/1 answers (N, 5).
+    One row per group, rate and attribute. `images` is the denominator of the rate: all images of the group for the
+    accuracy, its positives for the TPR, its negatives for the FPR. A rate over no image is NaN. `predicted` are 0/1
+    predictions (N, 5).
     """
     inside = groups(targets)
     sums = _sums(list(inside.values()), predicted, targets, identities)
@@ -56,10 +58,10 @@ def slices(predicted: np.ndarray, targets: np.ndarray, identities: np.ndarray | 
 
 
 def gaps(predicted: np.ndarray, targets: np.ndarray, identities: np.ndarray | None, **draw) -> pd.DataFrame:
-    """Return the rates' differences between a group and all others, with intervals, the largest first.
+    """Return the difference of each rate between a group and all other images, with intervals, largest first.
 
-    The groups are Male, Young, and their four combinations. An attribute is not compared between groups that it
-    makes. `images` is the smaller of the two counts that the rates are of; gaps of fewer than ENOUGH come last.
+    The groups are Male, Young and their four combinations. An attribute is not compared between groups that it
+    defines. `images` is the smaller of the two rates' denominators; gaps with fewer than ENOUGH images come last.
     """
     inside = {name: member for name, member in groups(targets).items() if name in GROUPED_BY or "," in name}
     sides = [side for member in inside.values() for side in (member, ~member)]
@@ -80,9 +82,9 @@ def gaps(predicted: np.ndarray, targets: np.ndarray, identities: np.ndarray | No
 
 
 def _sums(sides: list[np.ndarray], predicted: np.ndarray, targets: np.ndarray, identities) -> np.ndarray:
-    """Return tp, fp, fn and tn of each attribute within each side (N,), summed over each person's images."""
-    answered, truth = np.asarray(predicted, bool), np.asarray(targets, bool)
-    counts = answered & truth, answered & ~truth, ~answered & truth, ~answered & ~truth
+    """Return tp, fp, fn and tn of each attribute within each mask (N,) of `sides`, summed per person."""
+    positive, truth = np.asarray(predicted, bool), np.asarray(targets, bool)
+    counts = positive & truth, positive & ~truth, ~positive & truth, ~positive & ~truth
     columns = [side[:, None] & count for side in sides for count in counts]
     return sums_by_person(np.column_stack(columns).astype(np.float64), identities)
 
@@ -105,21 +107,21 @@ def _denominators(sums: np.ndarray, groups: int) -> np.ndarray:
 
 
 def shortcuts(logits: np.ndarray, targets: np.ndarray, identities: np.ndarray | None, **draw) -> pd.DataFrame:
-    """Return how much of each attribute's answers the labels of the other four explain (R² of linear regressions).
+    """Return how well the labels of the other four attributes explain each attribute's logit (R² of regressions).
 
-    `labels`: of the attribute's label, by the other labels: the tie that is in the data. `answers`: of the
-    network's logit, by the other labels. `beyond_its_label`: by how much the other labels raise what the attribute's
-    own label explains of the logit, with its interval low and high. All are of persons that the regression was not
-    fitted to (FOLDS of them in turn), so that they are about 0, or below, where there is nothing to explain.
+    `labels`: R² of the attribute's label from the other labels, a property of the data. `answers`: R² of the network's
+    logit from the other labels. `beyond_its_label`: the increase of the logit's R² when the other labels are added to
+    the attribute's own label, with its interval low and high. The regressions are linear and cross-validated over
+    FOLDS folds of persons, so that R² is near 0, or negative, where there is nothing to explain.
     """
     truth, rows = np.asarray(targets, np.float64), {}
     fold = _folds(identities, len(truth))
     for column, attribute in enumerate(ATTRIBUTES):
         others, own = np.delete(truth, column, axis=1), truth[:, [column]]
-        answer = np.asarray(logits, np.float64)[:, column]
+        logit = np.asarray(logits, np.float64)[:, column]
         nothing = others[:, :0]
         errors = [_left(own[:, 0], by, fold) for by in (nothing, others)]
-        errors += [_left(answer, by, fold) for by in (nothing, others, own, np.column_stack([own, others]))]
+        errors += [_left(logit, by, fold) for by in (nothing, others, own, np.column_stack([own, others]))]
         sums = sums_by_person(np.column_stack(errors), identities)
         table = intervals(sums, _explained, pd.Index(["labels", "answers", "beyond_its_label"]), **draw)
         beyond = table.loc["beyond_its_label"]
@@ -128,20 +130,20 @@ def shortcuts(logits: np.ndarray, targets: np.ndarray, identities: np.ndarray | 
 
 
 def _explained(sums: np.ndarray) -> np.ndarray:
-    """Return the three R² (R, 3) from the sums (R, 6) of squared errors, in the order of `shortcuts`."""
-    label, label_left, answer, by_others, by_own, by_all = sums.T
+    """Return the three R² (R, 3) of `shortcuts` from the sums (R, 6) of squared errors."""
+    label, label_left, logit, by_others, by_own, by_all = sums.T
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.stack([1 - label_left / label, 1 - by_others / answer, (by_own - by_all) / answer], axis=1)
+        return np.stack([1 - label_left / label, 1 - by_others / logit, (by_own - by_all) / logit], axis=1)
 
 
 def _folds(identities: np.ndarray | None, images: int) -> np.ndarray:
-    """Return the fold (N,) of each image, all images of a person in one."""
+    """Return the fold (N,) of each image; all images of a person are in the same fold."""
     person, count = number_persons(identities, images)
     return np.random.default_rng(0).permutation(count)[person] % FOLDS
 
 
 def _left(values: np.ndarray, by: np.ndarray, fold: np.ndarray) -> np.ndarray:
-    """Return the squared errors (N,) of a linear function of `by` (N, K), fitted to the other folds."""
+    """Return the squared errors (N,) of a linear regression on `by` (N, K), fitted on the other folds."""
     features, errors = np.column_stack([np.ones(len(values)), by]), np.zeros(len(values))
     for number in np.unique(fold):
         out = fold == number

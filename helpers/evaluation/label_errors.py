@@ -1,4 +1,4 @@
-"""Labels that are likely to be errors, by the answers of a network that never trained on them."""
+"""Labels that are likely to be wrong, according to a network that was not trained on them."""
 
 import numpy as np
 import pandas as pd
@@ -7,12 +7,12 @@ from helpers.config import ATTRIBUTES
 
 
 def likely_errors(probabilities: np.ndarray, targets: np.ndarray) -> pd.DataFrame:
-    """Return the labels that a network which never trained on them contradicts with confidence, the likeliest first.
+    """Return the labels that a network confidently contradicts, most likely errors first.
 
-    Confident learning (Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels",
-    2021), attribute by attribute: a label is doubted where the opposite answer is both the likelier one and at least
-    as probable as it is, on average, for the images that have that opposite label. Columns: image (a row of the
-    arrays), attribute, label, probability (of yes). Nothing is dropped for it.
+    The network must not have been trained on these labels. Confident learning (Northcutt, Jiang and Chuang, "Confident
+    Learning: Estimating Uncertainty in Dataset Labels", 2021), per attribute: a label is doubtful if the opposite value
+    is the more probable one, and at least as probable as it is on average for the images that have it as their label.
+    Columns: image (row of the arrays), attribute, label, probability (of yes). No image is removed.
     """
     found = []
     for column, attribute in enumerate(ATTRIBUTES):

@@ -1,7 +1,7 @@
-"""Dataset-level metrics: pure functions of (logits or probabilities, targets) of a whole split.
+"""Metrics of a whole split: pure functions of its targets and its logits, probabilities or predictions.
 
-Arrays are NumPy, one row an image and one column an attribute: logits and probabilities float (N, 5),
-targets and predictions 0/1 (N, 5). All values are fractions in [0, 1] but the loss.
+Arrays are NumPy, with one row per image and one column per attribute: logits and probabilities float (N, 5),
+targets and predictions 0/1 (N, 5). All metrics except the loss are fractions in [0, 1].
 """
 
 import numpy as np
@@ -13,12 +13,12 @@ from helpers.config import ATTRIBUTES
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
     """Return sigmoid(logits), without overflow."""
-    with np.errstate(invalid="ignore"):  # a diverged network answers NaN, and its metrics say so
+    with np.errstate(invalid="ignore"):  # the logits of a diverged network are NaN, and so is its loss
         return np.exp(-np.logaddexp(0, -np.asarray(logits, np.float64)))
 
 
 def predictions(logits: np.ndarray, thresholds: ArrayLike = 0.5) -> np.ndarray:
-    """Return 0/1 answers: 1 where the probability reaches the threshold (one number, or one an attribute)."""
+    """Return 0/1 predictions: 1 where the probability reaches the threshold (one number, or one per attribute)."""
     return (probabilities(logits) >= np.asarray(thresholds)).astype(np.uint8)
 
 
@@ -28,25 +28,25 @@ def bce_loss(logits: np.ndarray, targets: np.ndarray) -> float:
 
 
 def bce_losses(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return the binary cross-entropy (N, 5) of each image and attribute, in nats."""
+    """Return the binary cross-entropy (N, 5) per image and attribute, in nats."""
     logits = np.asarray(logits, np.float64)
     with np.errstate(invalid="ignore"):
         return np.logaddexp(0, logits) - logits * targets
 
 
 def entropy(rates: np.ndarray) -> float:
-    """Return the mean entropy of Bernoulli rates, in nats: the loss of the best constant answer."""
+    """Return the mean entropy of Bernoulli rates, in nats: the lowest loss of a constant prediction."""
     rates = np.clip(np.asarray(rates, np.float64), 1e-12, 1 - 1e-12)
     return float(np.mean(-rates * np.log(rates) - (1 - rates) * np.log(1 - rates)))
 
 
 def calibration_bins(probability: np.ndarray, bins: int) -> np.ndarray:
-    """Return the number of the equal bin of [0, 1] that each probability lies in; 1 is in the last."""
+    """Return the bin of each probability, with [0, 1] divided into equal `bins`; a probability of 1 is in the last."""
     return np.minimum((np.nan_to_num(probability) * bins).astype(int), bins - 1)
 
 
 def confusion_counts(predicted: np.ndarray, targets: np.ndarray) -> pd.DataFrame:
-    """Return true and false positives and negatives, one row an attribute."""
+    """Return the true and false positives and negatives (tp, fp, fn, tn), one row per attribute."""
     predicted, targets = np.asarray(predicted, bool), np.asarray(targets, bool)
     counts = {
         "tp": (predicted & targets).sum(0),
@@ -58,15 +58,15 @@ def confusion_counts(predicted: np.ndarray, targets: np.ndarray) -> pd.DataFrame
 
 
 def f1(tp, fp, fn):
-    """Return 2 tp / (2 tp + fp + fn); 0 where nothing is positive, neither in truth nor as answered."""
+    """Return 2 tp / (2 tp + fp + fn), or 0 where neither the targets nor the predictions are ever positive."""
     return np.divide(2 * tp, 2 * tp + fp + fn, out=np.zeros(np.shape(tp)), where=(tp + fp + fn) > 0)
 
 
 def decision_scores(predicted: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    """Return the metrics of 0/1 answers.
+    """Return the metrics of 0/1 predictions (N, 5).
 
-    Mean accuracy is over images and attributes; micro-F1 pools the five attributes' counts, macro-F1 is
-    the mean of the five; exact match is the share of images with all five right.
+    Mean accuracy is the mean over images and attributes. Micro-F1 adds up the counts of the five attributes; macro-F1
+    is the mean of their five F1 scores. Exact match is the share of images with all five attributes right.
     """
     counts = confusion_counts(predicted, targets)
     tp, fp, fn = (counts[name].to_numpy(float) for name in ("tp", "fp", "fn"))
@@ -80,15 +80,15 @@ def decision_scores(predicted: np.ndarray, targets: np.ndarray) -> dict[str, flo
 
 
 def scores(logits: np.ndarray, targets: np.ndarray, thresholds=0.5) -> dict[str, float]:
-    """Return the loss and the metrics of the answers at `thresholds`."""
+    """Return the loss, and the metrics of the predictions at `thresholds`."""
     return {"loss": bce_loss(logits, targets), **decision_scores(predictions(logits, thresholds), targets)}
 
 
 def per_attribute(logits: np.ndarray, targets: np.ndarray, thresholds=0.5) -> pd.DataFrame:
-    """Return one row an attribute: accuracy, precision, recall, F1, AUROC, average precision, positives, counts.
+    """Return accuracy, precision, recall, F1, AUROC, average precision, positive rate and counts per attribute.
 
-    Precision is 0 where nothing was answered positive, and recall where nothing is; AUROC and average
-    precision are NaN where the targets are all alike.
+    Precision is 0 if no prediction is positive, and recall is 0 if no target is positive. AUROC and average precision
+    are NaN if all targets are equal or a logit is not finite.
     """
     counts = confusion_counts(predictions(logits, thresholds), targets)
     tp, fp, fn, tn = (counts[name] for name in ("tp", "fp", "fn", "tn"))
@@ -106,7 +106,7 @@ def per_attribute(logits: np.ndarray, targets: np.ndarray, thresholds=0.5) -> pd
 
 
 def _ranking_scores(logits: np.ndarray, targets: np.ndarray) -> dict[str, list[float]]:
-    from sklearn import metrics  # here, so that training runs where scikit-learn is not
+    from sklearn import metrics  # imported here, so that training runs without scikit-learn
 
     def each(score) -> list[float]:
         columns = zip(np.asarray(targets).T, np.asarray(logits).T, strict=True)
@@ -116,9 +116,9 @@ def _ranking_scores(logits: np.ndarray, targets: np.ndarray) -> dict[str, list[f
 
 
 def best_constant(targets: np.ndarray, metric: str) -> np.ndarray:
-    """Return the constant answer (5,) that scores best in one of `decision_scores`' metrics.
+    """Return the constant prediction (5,) with the highest `metric`, one of those of `decision_scores`.
 
-    There are only 32 constants: all are tried.
+    All 32 constant predictions are tried.
     """
     constants = np.array(np.meshgrid(*[[0, 1]] * len(ATTRIBUTES), indexing="ij")).reshape(len(ATTRIBUTES), -1).T
     values = [decision_scores(np.broadcast_to(c, np.shape(targets)), targets)[metric] for c in constants]

@@ -1,4 +1,4 @@
-"""The compact network: fewer parameters and operations than the course's, and a head that knows where things are."""
+"""The compact network: fewer parameters and operations than the course's, and one weight per position in its head."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from helpers.config import ATTRIBUTES, IMAGE_SIZE
 
 @dataclass(frozen=True)
 class Plan:
-    """The sizes of a residual network: its stem, and each block's channels and stride."""
+    """The sizes of a residual network: its stem, and the channels and stride of each block."""
 
     stem: int  # channels of the first convolution
     stem_stride: int
@@ -27,10 +27,10 @@ PLANS = {
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions beside a shortcut (He et al., "Deep Residual Learning", 2016).
+    """Two 3x3 convolutions and a shortcut (He et al., "Deep Residual Learning", 2016).
 
-    A shortcut that halves the side averages before its 1x1 convolution, so that no pixel is left out (He et al.,
-    "Bag of Tricks", 2019), and the last normalisation begins at zero: a block is at first its shortcut alone.
+    A shortcut that halves the resolution averages before its 1x1 convolution, so that no pixel is ignored (He et al.,
+    "Bag of Tricks", 2019). The last normalisation starts at zero, so that each block starts as its shortcut alone.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int):
@@ -51,10 +51,10 @@ class Residual(nn.Module):
 
 
 class CompactCNN(nn.Module):
-    """Images (B, 3, 64, 64) -> logits (B, 5): a stem, residual blocks, and one weight per place and channel.
+    """Images (B, 3, 64, 64) -> logits (B, 5): a stem, residual blocks, and one weight per position and channel.
 
-    The faces are aligned: a mouth is always low, a hat always high. Where the course's network averages over all
-    places, this one ends in a depthwise convolution as large as the 8x8 map, which keeps them apart.
+    The faces are aligned: a mouth is always low, a hat always high. The course's network averages over all positions.
+    This one ends in a depthwise convolution as large as the 8x8 feature map, which weighs each position separately.
     """
 
     def __init__(self, dropout: float = 0.0, plan: str = "compact"):

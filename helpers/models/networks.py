@@ -1,4 +1,4 @@
-"""The networks by name: the course's CNN, the compact one, and the linear model they are compared with."""
+"""The networks: the course's CNN, the compact ones, and logistic regression as a linear baseline."""
 
 import copy
 from collections import OrderedDict
@@ -16,10 +16,10 @@ COURSE_PARAMETERS = 372_997
 
 
 def conv_block(in_channels: int, out_channels: int, pool: bool) -> nn.Sequential:
-    """3x3 convolution, batch normalisation, ReLU, and where asked a halving max-pool.
+    """Build a 3x3 convolution, batch normalisation, ReLU and, if `pool`, a 2x2 max-pooling.
 
-    The pool stands before the ReLU: both keep the order of values, so the function is the same, and the
-    ReLU sees a quarter of the pixels.
+    The pooling comes before the ReLU. Both keep the order of values, so the result is the same, and the ReLU has a
+    quarter of the pixels to process.
     """
     layers = [
         ("conv", nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1)),
@@ -31,7 +31,7 @@ def conv_block(in_channels: int, out_channels: int, pool: bool) -> nn.Sequential
 
 
 class CourseCNN(nn.Module):
-    """Images (B, 3, 64, 64) -> logits (B, 5): three convolution blocks, a global average, a linear head."""
+    """Images (B, 3, 64, 64) -> logits (B, 5): three convolution blocks, global average pooling, a linear head."""
 
     def __init__(self, channels_block3: int = 256, dropout: float = 0.0):
         super().__init__()
@@ -48,17 +48,17 @@ class CourseCNN(nn.Module):
 
 
 class LogisticRegression(nn.Sequential):
-    """Images (B, 3, 64, 64) -> logits (B, 5): one weight a pixel, channel and attribute."""
+    """Images (B, 3, 64, 64) -> logits (B, 5): one weight per pixel, channel and attribute."""
 
     def __init__(self):
         super().__init__(OrderedDict(flatten=nn.Flatten()))
         self.head = nn.Linear(3 * IMAGE_SIZE**2, len(ATTRIBUTES))
-        nn.init.zeros_(self.head.weight)  # convex: any start will do, and zero adds no noise
+        nn.init.zeros_(self.head.weight)  # the loss is convex: any start works, and zero adds no noise
         nn.init.zeros_(self.head.bias)
 
 
 class Mirrored(nn.Module):
-    """A network that answers, in eval mode, with the mean of the logits of an image and of its mirror image."""
+    """A network that returns, in eval mode, the mean of the logits of an image and of its mirror image."""
 
     def __init__(self, network: nn.Module):
         super().__init__()
@@ -78,19 +78,19 @@ def build_model(
     arch: str = "course",
     mirror: bool = False,
 ) -> nn.Module:
-    """Build a network on `device`, its initial weights drawn by `seed` (set before they are drawn)."""
+    """Build a network on `device`, with initial weights drawn from `seed`."""
     torch.manual_seed(seed)
     model = CompactCNN(dropout, arch) if arch in PLANS else CourseCNN(channels_block3, dropout)
     return (Mirrored(model) if mirror else model).to(device, memory_format=torch.channels_last)
 
 
 def build_for(config: Config, device: torch.device) -> nn.Module:
-    """Build the network that `config` asks for, its initial weights drawn by its seed."""
+    """Build the network that `config` describes, with initial weights drawn from its seed."""
     return build_model(config.seed, device, config.channels_block3, config.dropout, config.arch, config.mirror)
 
 
 def architecture(config: Config) -> dict:
-    """Return what a checkpoint must say of the network, to be built again by `from_architecture`."""
+    """Return the description of the network that a checkpoint stores for `from_architecture`."""
     common = {"dropout": config.dropout} | ({"mirror": True} if config.mirror else {})
     if config.arch in PLANS:
         return {"type": "CompactCNN", "plan": config.arch} | common
@@ -98,7 +98,7 @@ def architecture(config: Config) -> dict:
 
 
 def from_architecture(described: dict) -> nn.Module:
-    """Build the network that `architecture` describes; KeyError or TypeError where it is none of this study's."""
+    """Build the network that `architecture` described; raise KeyError or TypeError if it is unknown."""
     options = {name: value for name, value in described.items() if name not in ("type", "mirror")}
     model = {"CourseCNN": CourseCNN, "CompactCNN": CompactCNN}[described["type"]](**options)
     return Mirrored(model) if described.get("mirror") else model
@@ -123,8 +123,8 @@ def layer_table(model: nn.Module) -> pd.DataFrame:
 
 
 def forward_flop(model: nn.Module) -> int:
-    """Return the floating-point operations of one image's forward pass, a multiply-add counted as two."""
-    probe = copy.deepcopy(model).to("meta").eval()  # shapes without values
+    """Return the floating-point operations of the forward pass of one image; a multiply-add counts as two."""
+    probe = copy.deepcopy(model).to("meta").eval()  # tensors on "meta" have a shape but no values
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         probe(torch.empty(1, *META["input_shape"], device="meta"))
     return counter.get_total_flops()
@@ -132,10 +132,10 @@ def forward_flop(model: nn.Module) -> int:
 
 @torch.no_grad()
 def start_from_priors(model: nn.Module, rates: torch.Tensor):
-    """Set the head so that the untrained model answers each attribute's base rate (5,).
+    """Set the head so that the untrained model predicts the base rate of each attribute; `rates` has shape (5,).
 
-    The bias becomes the log-odds of the rates and the weights nearly nothing; the loss at initialisation
-    is then the mean entropy of the priors (Karpathy, "A Recipe for Training Neural Networks", 2019).
+    The bias becomes the log-odds of the rates, and the weights are scaled to nearly zero. The loss at initialisation
+    is then the mean entropy of the rates (Karpathy, "A Recipe for Training Neural Networks", 2019).
     """
     rates = rates.clamp(1e-4, 1 - 1e-4)
     model.head.bias.copy_(torch.logit(rates))

@@ -1,4 +1,4 @@
-"""Plots of a test: confusion, intervals, reliability, groups of images, Grad-CAM maps."""
+"""Plots of an evaluation: confusion counts, intervals, reliability, groups of images, Grad-CAM maps."""
 
 import itertools
 
@@ -13,7 +13,7 @@ from helpers.plots.style import INK, SOFT, SPLIT_COLOURS
 
 
 def plot_confusion(counts: pd.DataFrame) -> Figure:
-    """The 2x2 confusion counts of each attribute, shaded by the share within the true class."""
+    """Plot the 2x2 confusion counts of each attribute, shaded by the share of the true class."""
     figure, axes = plt.subplots(1, len(counts), figsize=(1.9 * len(counts), 2.3))
     for axis, (attribute, row) in zip(np.atleast_1d(axes), counts.iterrows(), strict=True):
         matrix = np.array([[row["tn"], row["fp"]], [row["fn"], row["tp"]]], float)
@@ -32,16 +32,17 @@ def plot_confusion(counts: pd.DataFrame) -> Figure:
             )
         axis.set_xticks([0, 1], ["no", "yes"])
         axis.set_yticks([0, 1], ["no", "yes"])
-        axis.set(title=attribute, xlabel="answered")
+        axis.set(title=attribute, xlabel="predicted")
         axis.grid(visible=False)
     np.atleast_1d(axes)[0].set_ylabel("true")
     return figure
 
 
 def plot_intervals(table: pd.DataFrame, columns: tuple[str, ...]) -> Figure:
-    """Each attribute's metrics with their intervals: over persons (thick), and over images (thin) where given.
+    """Plot the metrics of each attribute with their intervals: over persons (thick) and over images (thin).
 
-    `table` is indexed by (of, metric), with value, low, high and, where there are persons, image_low and image_high.
+    `table` is indexed by (of, metric) and has the columns value, low, high and, where persons are known, image_low and
+    image_high.
     """
     figure, axes = plt.subplots(1, len(columns), figsize=(2.6 * len(columns), 2.7), sharey=True)
     for axis, metric in zip(axes, columns, strict=True):
@@ -58,7 +59,10 @@ def plot_intervals(table: pd.DataFrame, columns: tuple[str, ...]) -> Figure:
 
 
 def plot_reliability(before: pd.DataFrame, after: pd.DataFrame) -> Figure:
-    """Reliability diagrams: share of positives against the answer, as trained and scaled; larger: more images."""
+    """Plot reliability diagrams: share of positives against mean probability, before and after temperature scaling.
+
+    A larger marker stands for more images.
+    """
     figure, axes = plt.subplots(1, len(ATTRIBUTES), figsize=(10.5, 2.6), sharey=True)
     looks = {"as trained": (before, SPLIT_COLOURS["train"], "o-"), "scaled": (after, SPLIT_COLOURS["valid"], "s:")}
     for attribute, axis in zip(ATTRIBUTES, axes, strict=True):
@@ -68,14 +72,17 @@ def plot_reliability(before: pd.DataFrame, after: pd.DataFrame) -> Figure:
             axis.plot(rows["probability"], rows["rate"], style[1:], color=colour, lw=1, alpha=0.7)
             sizes = 4 + 60 * np.sqrt(rows["images"] / rows["images"].sum())
             axis.scatter(rows["probability"], rows["rate"], sizes, color=colour, marker=style[0], label=name)
-        axis.set(title=attribute, xlabel="mean answer", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+        axis.set(title=attribute, xlabel="mean probability", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     axes[0].set_ylabel("share of positives")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
     return figure
 
 
 def plot_slices(table: pd.DataFrame, fewest: int) -> Figure:
-    """True and false positive rate of each attribute by group, with intervals; those of few images are hollow."""
+    """Plot the true and false positive rate of each attribute per group, with intervals.
+
+    A grey, hollow marker stands for a rate over fewer than `fewest` images.
+    """
     groups = list(dict.fromkeys(table.index.get_level_values("group")))
     figure, axes = plt.subplots(2, len(ATTRIBUTES), figsize=(10.5, 5), sharey=True)
     for (row, rate), (column, attribute) in itertools.product(enumerate(("tpr", "fpr")), enumerate(ATTRIBUTES)):
@@ -98,7 +105,7 @@ def plot_slices(table: pd.DataFrame, fewest: int) -> Figure:
 
 
 def plot_maps(images: np.ndarray, maps: np.ndarray, control: np.ndarray, titles: list[str], columns: int = 4) -> Figure:
-    """Triples of an image (3, H, W), its Grad-CAM map, and the map with randomised weights; a title each."""
+    """Plot each image (3, H, W) with its Grad-CAM map and the map of randomised weights, under one title."""
     rows = -(-len(images) // columns)
     figure, axes = plt.subplots(rows, 3 * columns, figsize=(10.5, 1.15 * rows + 0.3), squeeze=False)
     for axis in axes.flat:

@@ -1,4 +1,4 @@
-"""Plots of the grid: every trial, and what each factor changes."""
+"""Plots of the grid search: every trial, and the effect of each factor."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -9,7 +9,7 @@ from helpers.plots.style import ACCENT, INK, SOFT, plot_matrix
 
 
 def plot_grid(table: pd.DataFrame, value: str = "val_loss") -> Axes:
-    """The whole grid as one heat-map: lr and weight decay down, channels and dropout across."""
+    """Plot the whole grid as one heat map: lr and weight decay in rows, channels and dropout in columns."""
     pivot = table.pivot(index=["lr", "weight_decay"], columns=["channels_block3", "dropout"], values=value)
     pivot = pivot.sort_index(axis=0).sort_index(axis=1)
     pivot.index = [f"lr {lr:g}, wd {decay:g}" for lr, decay in pivot.index]
@@ -18,7 +18,7 @@ def plot_grid(table: pd.DataFrame, value: str = "val_loss") -> Axes:
 
 
 def plot_parallel(table: pd.DataFrame, factors: tuple[str, ...], value: str = "val_loss") -> Axes:
-    """Parallel coordinates: one line a trial through its factors to its valid loss; the best in red."""
+    """Plot parallel coordinates: one line per trial through its factors to its valid loss; the best is red."""
     ax = plt.subplots(figsize=(8, 3.4))[1]
     columns = [*factors, value]
     ranked = table.sort_values(value, ascending=False, na_position="first")
@@ -53,17 +53,17 @@ def plot_parallel(table: pd.DataFrame, factors: tuple[str, ...], value: str = "v
 
 
 def _spread(values: pd.Series, as_levels: bool) -> pd.Series:
-    """Map values to [0, 1]: a factor's levels evenly, a measurement linearly."""
+    """Scale values to [0, 1]: the levels of a factor at equal distances, a measurement linearly."""
     numbers = values.rank(method="dense") if as_levels else values
     span = numbers.max() - numbers.min()
     return (numbers - numbers.min()) / span if span else numbers * 0 + 0.5
 
 
 def plot_isolation(effects: pd.DataFrame, noise: float | None) -> Figure:
-    """For each factor, the best and the mean valid loss of the trials with each value, and the noise of a seed.
+    """Plot, for each factor, the best and the mean valid loss of the trials with each value.
 
-    `effects` comes from `grid_effects.factor_effects`; `noise` is the standard deviation of a trial's mean over its
-    seeds, None where it is unknown.
+    `effects` comes from `grid_effects.factor_effects`. `noise` is the standard error of a trial's mean over its seeds,
+    or None if it is unknown; it is shown as a band around the best.
     """
     factors = list(dict.fromkeys(effects["factor"]))
     figure, axes = plt.subplots(1, len(factors), figsize=(2.4 * len(factors), 3), sharey=True, squeeze=False)
@@ -72,11 +72,9 @@ def plot_isolation(effects: pd.DataFrame, noise: float | None) -> Figure:
         positions = range(len(rows))
         if noise is not None:
             lowest = rows["best"].min()
-            axis.axhspan(
-                lowest - noise, lowest + noise, color=ACCENT, alpha=0.12, lw=0, label="best ± noise of its mean"
-            )
-        axis.plot(positions, rows["mean"], "s:", color=SOFT, label="mean of the trials")
-        axis.plot(positions, rows["best"], "o-", color=ACCENT, label="best of the rest")
+            axis.axhspan(lowest - noise, lowest + noise, color=ACCENT, alpha=0.12, lw=0, label="best ± standard error")
+        axis.plot(positions, rows["mean"], "s:", color=SOFT, label="mean over the other factors")
+        axis.plot(positions, rows["best"], "o-", color=ACCENT, label="best over the other factors")
         axis.set_xticks(positions, [f"{value:g}" for value in rows["value"]])
         axis.set_title(factor)
         axis.margins(x=0.25)
@@ -86,7 +84,7 @@ def plot_isolation(effects: pd.DataFrame, noise: float | None) -> Figure:
 
 
 def plot_differences(effects: pd.DataFrame) -> Axes:
-    """Each value's effect on the valid loss, against its factor's first value, with its 95 % interval."""
+    """Plot the effect of each value on the valid loss, against its factor's first value, with 95 % intervals."""
     rows = effects.dropna(subset="difference").iloc[::-1]
     ax = plt.subplots(figsize=(7, 0.4 * len(rows) + 1.2))[1]
     for position, row in enumerate(rows.itertuples()):

@@ -1,4 +1,4 @@
-"""Plots, data in, Axes out: the look of all of them, images, rates, matrices and bars."""
+"""The style of all figures, and plots of images, rates, matrices and bars."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,7 +18,7 @@ INK, ACCENT = "#222831", "#b03a48"
 
 
 def use_style():
-    """Set the study's look: quiet axes, readable sizes, the same in every notebook."""
+    """Set the style of the figures: light axes and readable sizes, the same in every notebook."""
     plt.rcParams.update(
         {
             "figure.dpi": 110,
@@ -55,12 +55,12 @@ def show_images(images: np.ndarray, titles: list[str] | None = None, columns: in
 
 
 def labels_in_words(targets: np.ndarray) -> str:
-    """Return the positive attributes of one image (5,), one a line."""
+    """Return the names of the positive attributes of one image (5,), one per line, or "none"."""
     return "\n".join(name for name, positive in zip(ATTRIBUTES, targets, strict=True) if positive) or "none"
 
 
 def plot_rates(rates: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Bars of positive rates, one group an attribute (rows), one bar a split (columns)."""
+    """Plot positive rates: one group of bars per attribute (row), one bar per split (column)."""
     ax = ax or plt.subplots(figsize=(7, 3.2))[1]
     width = 0.8 / len(rates.columns)
     for index, split in enumerate(rates.columns):
@@ -75,7 +75,7 @@ def plot_rates(rates: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def plot_matrix(table: pd.DataFrame, title: str, ax: Axes | None = None, digits: int = 2, diverging=False) -> Axes:
-    """Heat-map of a table with its values written in the cells."""
+    """Plot a table as a heat map, with its values written in the cells."""
     ax = ax or plt.subplots(figsize=(0.9 * len(table.columns) + 1.8, 0.5 * len(table) + 1.6))[1]
     values = table.to_numpy(float)
     limit = np.nanmax(np.abs(values)) if diverging else None
@@ -98,7 +98,7 @@ def plot_matrix(table: pd.DataFrame, title: str, ax: Axes | None = None, digits:
 
 
 def plot_bars(table: pd.DataFrame, title: str) -> Axes:
-    """Horizontal bars, one group a row of the table and one bar a column."""
+    """Plot horizontal bars: one group of bars per row of the table, one bar per column."""
     ax = table.iloc[::-1].plot.barh(figsize=(7.5, 0.55 * len(table) + 1.2), width=0.8, colormap="viridis")
     ax.set(xlim=(0, 1), title=title, ylabel="")
     ax.grid(axis="y", visible=False)

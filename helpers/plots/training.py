@@ -1,4 +1,4 @@
-"""Plots of trainings: learning curves, range tests, and what each step brought."""
+"""Plots of training: learning curves, learning-rate range tests, and the gain of each step."""
 
 import textwrap
 
@@ -14,10 +14,10 @@ from helpers.plots.style import ACCENT, INK, SOFT, SPLIT_COLOURS
 
 
 def plot_history(history: pd.DataFrame) -> Figure:
-    """Learning curves: losses on the left, valid micro-F1 and accuracy on the right; the best epoch is marked."""
+    """Plot the losses on the left, valid micro-F1 and accuracy on the right, and mark the best epoch."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.2))
     lines = {
-        "train_loss": ("train (as trained on)", SPLIT_COLOURS["train"], ":"),
+        "train_loss": ("train (during the epoch)", SPLIT_COLOURS["train"], ":"),
         "train_eval_loss": ("train (eval mode, no augmentation)", SPLIT_COLOURS["train"], "-"),
         "val_loss": ("valid", SPLIT_COLOURS["valid"], "-"),
     }
@@ -38,7 +38,7 @@ def plot_history(history: pd.DataFrame) -> Figure:
 
 
 def plot_dynamics(answers: np.ndarray, targets: np.ndarray) -> Figure:
-    """A fixed batch's probabilities (epochs, images, 5) against the epoch; solid green where the label is yes."""
+    """Plot the probabilities of a fixed batch (epochs, images, 5) against the epoch; solid green for label yes."""
     figure, axes = plt.subplots(1, len(ATTRIBUTES), figsize=(10, 2.3), sharey=True)
     epochs = np.arange(1, len(answers) + 1)
     for column, (attribute, axis) in enumerate(zip(ATTRIBUTES, axes, strict=True)):
@@ -54,7 +54,7 @@ def plot_dynamics(answers: np.ndarray, targets: np.ndarray) -> Figure:
 
 
 def plot_curves(curves: dict[str, pd.DataFrame], title: str, column: str = "val_loss", ax: Axes | None = None) -> Axes:
-    """One curve of `column` against the epoch for each named history."""
+    """Plot `column` of each named history against the epoch."""
     ax = ax or plt.subplots(figsize=(5, 3))[1]
     colours = plt.cm.viridis(np.linspace(0.05, 0.85, len(curves)))
     for (label, history), colour in zip(curves.items(), colours, strict=True):
@@ -67,14 +67,19 @@ def plot_curves(curves: dict[str, pd.DataFrame], title: str, column: str = "val_
 
 
 def plot_sweeps(sweeps: dict[int, pd.DataFrame], band: pd.DataFrame, marks: dict[str, float], window) -> Axes:
-    """Range tests of several seeds: the smoothed loss of each, their band and mean, suggestions and window."""
+    """Plot the learning-rate range tests of several seeds: band and mean of the smoothed losses, and suggestions.
+
+    The thin grey line is the raw loss of the first seed; `window` is the range of lr in which the loss falls.
+    """
     ax = plt.subplots(figsize=(8, 3.6))[1]
     first = next(iter(sweeps.values()))
     ax.plot(first["lr"], first["loss"], color=SOFT, lw=0.6, alpha=0.6, label="each batch (first seed)")
     if len(sweeps) > 1:
         ax.fill_between(band["lr"], band["low"], band["high"], color=INK, alpha=0.15, lw=0, label="range of the seeds")
-    ax.plot(band["lr"], band["mean"], color=INK, lw=2, label=f"smoothed, mean of {len(sweeps)}")
-    ax.axvspan(*window, color=SPLIT_COLOURS["test"], alpha=0.12, label=f"falls: {window[0]:.1e} to {window[1]:.1e}")
+    ax.plot(band["lr"], band["mean"], color=INK, lw=2, label=f"smoothed, mean over seeds (n = {len(sweeps)})")
+    ax.axvspan(
+        *window, color=SPLIT_COLOURS["test"], alpha=0.12, label=f"loss falls: lr {window[0]:.1e} to {window[1]:.1e}"
+    )
     looks = zip((ACCENT, *SPLIT_COLOURS.values()), ("--", "-.", ":", (0, (1, 1))), strict=True)
     for (name, lr), (colour, style) in zip(marks.items(), looks, strict=False):
         if np.isfinite(lr):
@@ -87,12 +92,12 @@ def plot_sweeps(sweeps: dict[int, pd.DataFrame], band: pd.DataFrame, marks: dict
 
 
 def plot_steps(steps: pd.DataFrame) -> Figure:
-    """What each step brought (`published.measured_steps`): accuracy in points, and loss, with their intervals.
+    """Plot the gain of each step (`published.measured_steps`) in accuracy (points) and loss, with 95 % intervals.
 
-    Blue where the interval speaks for the step, red where against it, grey where it holds 0.
+    Blue: the whole interval favours the step; red: the whole interval is against it; grey: the interval contains 0.
     """
     steps = steps.dropna(subset="gain").iloc[::-1]
-    sides = (("gain", 100, "gain in accuracy (points)"), ("change", -1, "fall of the loss (nats)"))
+    sides = (("gain", 100, "gain in accuracy (points)"), ("change", -1, "decrease of the loss (nats)"))
     figure, axes = plt.subplots(1, 2, figsize=(9, 0.8 + 0.42 * len(steps)), sharey=True)
     for axis, (name, scale, title) in zip(axes, sides, strict=True):
         axis.axvline(0, color=SOFT, lw=1)

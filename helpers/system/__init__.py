@@ -1,4 +1,4 @@
-"""This room holds what the machine provides: the device and its seeds, files, processes and progress bars.
+"""This room holds what the machine provides: the device, random seeds, files, processes and progress bars.
 
 It may import only `errors` and `config`.
 """

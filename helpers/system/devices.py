@@ -1,4 +1,4 @@
-"""The processor a run computes on: chosen, described, and set up."""
+"""The device that a run computes on: its choice, its name and its settings."""
 
 import contextlib
 import ctypes
@@ -13,25 +13,25 @@ from helpers.errors import StudyError
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Return the device: "auto" is CUDA where this torch build has kernels for the GPU, else the CPU.
+    """Return the torch device; "auto" is CUDA if this torch build has kernels for the GPU, else the CPU.
 
-    Raises StudyError when "cuda" is asked for and cannot be had.
+    Raises StudyError if "cuda" is asked for and cannot be used.
     """
     problem = cuda_problem()
     if name == "cuda" and problem:
-        raise StudyError(f'device="cuda": {problem} Choose device="cpu", or "auto" to take what is there.')
+        raise StudyError(f'device="cuda" cannot be used: {problem} Choose device="cpu", or device="auto".')
     return torch.device("cuda" if name != "cpu" and not problem else "cpu")
 
 
 def cuda_problem() -> str:
-    """Return why CUDA cannot be used, in a sentence; empty when it can."""
+    """Return a sentence that says why CUDA cannot be used, or an empty string if it can."""
     if torch.version.cuda is None:
-        return "this torch is a build without CUDA."
+        return "this torch build has no CUDA support."
     if not torch.cuda.is_available():
-        return "no CUDA device is to be seen (no NVIDIA GPU, or no driver for it)."
+        return "no CUDA device was found (no NVIDIA GPU, or no driver for it)."
     major, minor = torch.cuda.get_device_capability()
     built_for = [tuple(divmod(int(arch.split("_")[1].rstrip("af")), 10)) for arch in torch.cuda.get_arch_list()]
-    # Kernels run on later GPUs of the same major version.
+    # Kernels also run on later GPUs of the same major version.
     if built_for and not any(a == major and b <= minor for a, b in built_for):
         name = torch.cuda.get_device_name()
         return f"this torch build has no kernels for {name} (compute capability {major}.{minor})."
@@ -39,14 +39,14 @@ def cuda_problem() -> str:
 
 
 def describe(device: torch.device) -> str:
-    """Return the processor's name, for reports."""
+    """Return the name of the device, for reports."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{_cpu_name()}, {torch.get_num_threads()} threads"
 
 
 def cpu_has_bf16() -> bool | None:
-    """Say whether the CPU computes in bf16 by itself (AVX-512 BF16 or AMX); None where that cannot be seen."""
+    """Return whether the CPU has bf16 instructions (AVX-512 BF16 or AMX), or None if that is unknown."""
     flags = _cpu_info("flags").split()
     return bool({"avx512_bf16", "amx_bf16"} & set(flags)) if flags else None
 
@@ -56,7 +56,7 @@ def _cpu_name() -> str:
 
 
 def _cpu_info(field: str) -> str:
-    """Return a field of the first CPU in Linux's /proc/cpuinfo; empty elsewhere."""
+    """Return a field of the first CPU in Linux's /proc/cpuinfo, or an empty string on other systems."""
     with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
         for line in file:
             name, _, value = line.partition(":")
@@ -66,9 +66,9 @@ def _cpu_info(field: str) -> str:
 
 
 def autocast(device: torch.device, precision: str):
-    """Return the context to compute in: bf16 autocast by default on a GPU that has it, fp32 elsewhere.
+    """Return the autocast context for `precision`; "auto" is bf16 on a GPU with bf16 instructions, else fp32.
 
-    (On a GPU "fp32" is PyTorch's: its convolutions may use TF32.)
+    On a GPU, PyTorch may compute the convolutions of "fp32" in TF32.
     """
     low = precision == "bf16" or (precision == "auto" and device.type == "cuda" and _gpu_has_bf16())
     return torch.autocast(device.type, torch.bfloat16, enabled=low)
@@ -76,12 +76,12 @@ def autocast(device: torch.device, precision: str):
 
 @cache
 def _gpu_has_bf16() -> bool:
-    """Say whether the GPU computes in bf16 by itself: those before Ampere emulate it, slowly."""
+    """Return whether the GPU has bf16 instructions; GPUs before Ampere emulate them slowly."""
     return torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def set_seed(seed: int):
-    """Seed Python, NumPy and torch (CUDA included)."""
+    """Seed the random generators of Python, NumPy and torch (CUDA included)."""
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
@@ -89,7 +89,7 @@ def set_seed(seed: int):
 
 @contextlib.contextmanager
 def rng_kept():
-    """Leave every random generator as it was found."""
+    """Restore the state of every random generator at the end of the block."""
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     python, legacy = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices):
@@ -102,12 +102,11 @@ def rng_kept():
 
 @cache
 def keep_freed_memory():
-    """Tell glibc to keep freed memory rather than give it back to the kernel after every step.
+    """Tell glibc to keep freed memory instead of returning it to the kernel after every step.
 
-    A training step frees hundreds of megabytes of activations and asks for them again; mapping them anew
-    costs up to 245,000 page faults a step, a quarter to two fifths of the time on CPU. `M_MMAP_MAX=0` takes
-    large blocks from the heap, and a large `M_TRIM_THRESHOLD` keeps the heap (mallopt(3)). Does nothing
-    where there is no glibc.
+    A training step frees hundreds of megabytes of activations, and the next step allocates them again. Mapping this
+    memory again costs up to 245,000 page faults per step, 25 to 40 % of the time on CPU. `M_MMAP_MAX=0` takes large
+    blocks from the heap, and a large `M_TRIM_THRESHOLD` keeps the heap (mallopt(3)). Without glibc, this does nothing.
     """
     if platform.libc_ver()[0] != "glibc":
         return

@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, line by line, and what one is by its bytes."""
+"""Files: text written as a whole, JSON lines, checksums, and web pages saved as data."""
 
 import hashlib
 import json
@@ -11,31 +11,33 @@ import pandas as pd
 
 from helpers.errors import StudyError
 
+WHEN_UNWRITABLE = "Free some space, or make the folder writable."
+
 
 def write_text(path: Path, text: str):
-    """Write a text file whole or not at all; StudyError when the folder is read-only or the disk full."""
+    """Write a text file as a whole or not at all; raise StudyError if the folder is read-only or the disk is full."""
     partial = path.with_name(f"{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(text, encoding="utf-8")
         os.replace(partial, path)
     except OSError as error:
-        raise StudyError(f"{path} cannot be written ({error.strerror or error}).") from error
+        raise StudyError(f"{path} cannot be written ({error.strerror or error}). {WHEN_UNWRITABLE}") from error
 
 
 def append_json(path: Path, record: dict):
-    """Add a line of JSON; one that a kill cut short before it stays a line of its own."""
+    """Append `record` as a line of JSON, on a new line even if the last one was cut short by a kill."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         cut_short = path.exists() and not path.read_bytes().endswith(b"\n")
         with open(path, "a", encoding="utf-8") as file:
             file.write(("\n" if cut_short else "") + json.dumps(record) + "\n")
     except OSError as error:
-        raise StudyError(f"{path} cannot be written ({error.strerror or error}).") from error
+        raise StudyError(f"{path} cannot be written ({error.strerror or error}). {WHEN_UNWRITABLE}") from error
 
 
 def read_jsons(path: Path) -> list[dict]:
-    """Return the records of a file of JSON lines, without those that a kill cut short; none where it is missing."""
+    """Return the records of a file of JSON lines, without lines cut short by a kill; [] if there is no file."""
     records = []
     if path.exists():
         for text in path.read_text(encoding="utf-8").splitlines():
@@ -47,23 +49,26 @@ def read_jsons(path: Path) -> list[dict]:
 
 
 def file_md5(path: Path) -> str:
-    """Return a file's md5, as 32 hexadecimal digits."""
+    """Return the MD5 of a file as 32 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()
 
 
 def is_html(path: Path) -> bool:
-    """Say whether a file is a web page, whatever its name."""
+    """Return whether a file is a web page, whatever its name."""
     with open(path, "rb") as file:
         beginning = file.read(256).lstrip().lower()
     return beginning.startswith((b"<!doctype html", b"<html"))
 
 
 def refuse_html(path: Path):
-    """Google Drive answers a crowded download by a quota page, which clients save as if it were the data."""
+    """Raise StudyError if a file is a web page.
+
+    Google Drive sends a quota page instead of a file that is downloaded too often, and clients save it as the data.
+    """
     if is_html(path):
         raise StudyError(
-            f"{path} is a web page saved under a data file's name (a download's quota or error page). "
+            f"{path} is a web page saved under the name of a data file (a quota or error page). "
             "Delete it and download the file again."
         )
 

@@ -11,11 +11,11 @@ PLAIN = "CELEBA_STUDY_PLAIN"  # set by the pipeline for the kernels it starts
 
 @cache
 def is_logged() -> bool:
-    """Say whether the output goes to a log: under the pipeline or papermill."""
+    """Return whether the output goes to a log, because the pipeline or papermill runs this process."""
     if os.environ.get(PLAIN):
         return True
     try:
-        import psutil  # comes with Jupyter's kernel; without it there is no papermill either
+        import psutil  # comes with Jupyter's kernel, which papermill needs
     except ImportError:
         return False
     with contextlib.suppress(psutil.Error, AttributeError):
@@ -24,11 +24,11 @@ def is_logged() -> bool:
 
 
 def bar(iterable, **options):
-    """Wrap `iterable` in a progress bar, notebook or terminal; in a log it shows nothing."""
+    """Wrap `iterable` in a progress bar for a notebook or a terminal; a log shows nothing."""
     return tqdm(iterable, disable=is_logged(), leave=False, mininterval=0.5, **options)
 
 
 def line(text: str):
-    """Print a line to a log, where no bar is seen."""
+    """Print a line if the output goes to a log, where no bar is shown."""
     if is_logged():
         print(text, flush=True)

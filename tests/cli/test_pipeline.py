@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 from nbformat.v4 import new_code_cell, new_notebook
 
-from helpers import notebook
+from helpers import study
 from helpers.cli import pipeline, planning
 from helpers.cli.planning import Study
 from helpers.config import RUNS
@@ -129,7 +129,7 @@ def own_notebooks(monkeypatch, tmp_path):
     write("05_grid", f"import os\nif os.path.exists({str(tmp_path / 'fail')!r}):\n    1 / 0\nprint('second')")
     (tmp_path / "profiles.yaml").write_text("demo: {all: {data_root: drawn}}")
     (tmp_path / "fail").touch()
-    for module in (notebook, planning, pipeline):
+    for module in (study, pipeline, planning):
         monkeypatch.setattr(module, "NOTEBOOKS", tmp_path)
     monkeypatch.setattr(planning, "ORDER", ("01_data", "05_grid"))
     monkeypatch.setattr(pipeline, "make_report", lambda *args, **options: None)

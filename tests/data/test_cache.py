@@ -135,7 +135,7 @@ def test_a_build_that_is_killed_goes_on_and_ends_as_one_that_was_not(copy, datas
     script = copy.parent / "build.py"
     script.write_text(
         "import os, signal\n"
-        "from helpers import cache, celeba\n"
+        "from helpers.data import cache, celeba\n"
         "class Bar:\n"
         "    done = 0\n"
         "    __enter__ = lambda self: self\n"
@@ -160,7 +160,7 @@ def test_a_script_without_a_main_guard_ends_with_a_cache(copy, dataset):
     """Workers run such a script again, up to where it starts workers: they must not wait for each other."""
     script = copy.parent / "unguarded.py"
     script.write_text(
-        "from helpers import cache, celeba\n"
+        "from helpers.data import cache, celeba\n"
         f"cache.prepare(celeba.open_dataset({str(copy)!r}), progress=False, workers=2)\n"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

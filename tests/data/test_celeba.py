@@ -191,19 +191,19 @@ def another_file(root):
 FAULTS = {
     absent: "does not exist",
     emptied: "is empty",
-    without_attributes: "images only: no attribute columns",
+    without_attributes: "images only, without attributes",
     without_partition: "list_eval_partition.txt is missing",
     without_images: "annotations but no images",
     html_attributes: "list_attr_celeba.txt is a web page",
     html_zip: "img_align_celeba.zip is a web page",
     broken_zip: "not a readable zip",
-    row_lost: "announces 300 rows and has 299",
+    row_lost: "announces 300 rows but has 299",
     row_twice: "000001.jpg more than once",
     partition_disagrees: "disagree on 4 images",
     identity_disagrees: "disagree on 1 images",
     foreign_split: "must be 0, 1 or 2",
-    foreign_label: "must be -1 or 1, or every one 0 or 1",
-    words_for_numbers: "cannot be read as CelebA's file",
+    foreign_label: "attribute values other than -1/1 or 0/1",
+    words_for_numbers: "is not in CelebA's format",
     another_file: "not CelebA's attribute file",
 }
 

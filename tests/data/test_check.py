@@ -96,7 +96,7 @@ FAULTS = {  # fault -> status, what is said
     a_test_image_in_train: (1, "byte-identical images in two splits: 1 train/test"),
     no_validation: (2, "no image in valid"),
     a_web_page_for_attributes: (2, "list_attr_celeba.txt is a web page"),
-    images_alone: (2, "images only: no attribute columns"),
+    images_alone: (2, "images only, without attributes"),
 }
 
 

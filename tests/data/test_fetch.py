@@ -224,7 +224,7 @@ def test_a_file_in_the_way_is_seen_before_anything_is_downloaded(server, target)
 
 def test_a_second_fetch_at_the_same_time_is_told_of_the_first(server, target):
     target.parent.mkdir()
-    with FileLock(target.parent / f".{target.name}.lock"), pytest.raises(StudyError, match="another fetch"):
+    with FileLock(target.parent / f".{target.name}.lock"), pytest.raises(StudyError, match="Another download"):
         fetch.fetch(server.url, target)
     assert not server.asked
 
@@ -294,7 +294,7 @@ def clients(monkeypatch, drive=None, hub=None, kaggle=None):
 
 
 def fail_as_drive(path, md5="", **_):
-    raise StudyError(f"Google Drive's {path.name} {downloads.QUOTA}.")
+    raise StudyError(f"Google Drive's {path.name}: {downloads.QUOTA}.")
 
 
 def test_the_next_source_is_tried_when_one_fails_and_each_reason_is_said(monkeypatch, copy, target, capsys):
@@ -359,7 +359,7 @@ def test_google_drives_refusal_is_known_as_a_quota(monkeypatch, tmp_path):
         raise gdown.exceptions.FileURLRetrievalError("Cannot retrieve the public link of the file.")
 
     monkeypatch.setattr(gdown, "download", refuse)
-    with pytest.raises(StudyError, match=r"Google Drive's a.txt answers with a web page"):
+    with pytest.raises(StudyError, match=r"Google Drive's a.txt: the server sent a web page"):
         download(tmp_path / "a.txt", drive_id="0B7EVK8r0v71p")
 
 
@@ -367,5 +367,6 @@ def test_google_drives_refusal_is_known_as_a_quota(monkeypatch, tmp_path):
 def test_a_client_that_is_not_installed_is_named(monkeypatch, missing, target):
     monkeypatch.setitem(sys.modules, missing, None)
     source = {"gdown": "torchvision", "huggingface_hub": "huggingface", "kagglehub": "kaggle"}[missing]
-    with pytest.raises(StudyError, match=rf'takes {missing}, which is not installed: pip install -e "\.\[fetch\]"'):
+    told = rf'needs the package {missing}, which is not installed. Run pip install -e "\.\[fetch\]"'
+    with pytest.raises(StudyError, match=told):
         fetch.fetch(source, target)

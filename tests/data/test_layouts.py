@@ -261,23 +261,23 @@ def parquet_in_two_configurations(root):
 
 
 REFUSED = {
-    images_alone: "images only: no attribute columns",
-    images_alone_in_a_zip: "images only: no attribute columns",
-    images_alone_in_parquet: "images only: no attribute columns",
-    a_dialog: "6 columns, not an image and CelebA's 40 attributes",
+    images_alone: "images only, without attributes",
+    images_alone_in_a_zip: "images only, without attributes",
+    images_alone_in_parquet: "images only, without attributes",
+    a_dialog: "6 columns instead of an image name and CelebA's 40 attributes",
     a_list_missing: "no val_attr_list.txt",
     one_image_in_two_lists: "more than once",
-    a_list_with_a_column_too_many: "cannot be read as CelebA's file",
+    a_list_with_a_column_too_many: "is not in CelebA's format",
     a_partition_in_words: "partition must be a whole number for every image",
     a_partition_with_blanks: "partition must be a whole number for every image",
     a_person_unknown_in_parquet: "celeb_id must be a whole number for every image",
-    names_in_capitals: "spelt in other letters",
-    a_csv_of_something_else: "no column of image names",
+    names_in_capitals: "differ only in case",
+    a_csv_of_something_else: "does not start with a column of image names",
     a_csv_that_is_a_web_page: "list_eval_partition.csv is a web page",
     a_csv_without_an_attribute: "no column for Smiling",
     without_the_partition_csv: "list_eval_partition.csv is missing",
     a_parquet_file_cut_short: "not a readable parquet file",
-    a_parquet_file_of_no_split: "named after no split",
+    a_parquet_file_of_no_split: "not named after a split",
     parquet_in_two_configurations: "several datasets",
 }
 

@@ -87,7 +87,7 @@ FAULTS = {
     empty: "truncated or not a torch checkpoint",
     other_object: "truncated or not a torch checkpoint",
     foreign: "not a checkpoint of this study",
-    other_classes: r"answers \['Bald'\]",
+    other_classes: r"predicts the attributes \['Bald'\]",
     other_shape: "weights of another shape",
 }
 

@@ -1,8 +1,8 @@
-"""Drawn faces: a small data set that anyone may have, in the files and the proportions of CelebA.
+"""Drawn faces: a small dataset that anyone may use, with CelebA's file formats and positive rates.
 
-The labels come first, by quota, so that rates hold for few images too; then each face is drawn with the
-attributes asked for. On purpose some labels are wrong, as many positives as negatives: with the rates below,
-1.48 % of all labels, so a model that sees everything reaches a mean accuracy of about 0.985, never 1.
+The attributes are chosen first, by quota, so that the rates hold even for few images; then each face is drawn with its
+attributes. Some labels are wrong on purpose, as many positives as negatives: 1.48 % of all labels with the rates below.
+Even a perfect model therefore reaches a mean accuracy of about 0.985, never 1.
 """
 
 import json
@@ -22,29 +22,28 @@ from helpers.data.official import CELEBA_ATTRIBUTES
 from helpers.errors import StudyError
 from helpers.system.workers import cores, in_order
 
-VERSION = 2  # of the drawing: raised whenever the same seed gives other files
-MARKER = "drawn.json"  # written last: a folder that has it is whole, and ours
+VERSION = 2  # of the drawing: to be increased when the same seed gives other files
+MARKER = "drawn.json"  # written last: a folder that has it is complete and was made here
 # The positive rates of CelebA's official train split.
 RATES = {"Smiling": 0.4797, "Wearing_Hat": 0.0494, "Male": 0.4194, "Young": 0.7789, "Eyeglasses": 0.0646}
-YOUNG_MEN = 0.65  # the share of the young among men: fewer than among women
+YOUNG_MEN = 0.65  # the share of the young among men, lower than among women
 SPLIT_SHARES = (0.8, 0.1, 0.1)  # train, valid, test
 IMAGES_PER_PERSON = 20
-LABEL_NOISE = 0.03  # of an attribute's rarer class, and as many labels of the other class
+LABEL_NOISE = 0.03  # share of wrong labels in an attribute's rarer class; as many in the other class are wrong
 FEWEST, MOST = 60, 200_000
 IN_PROCESS = 400  # below this many faces, starting workers costs more than it saves
-CHUNK = 100  # faces to one task of a worker
+CHUNK = 100  # faces per task of a worker
 
 
 def draw_dataset(root: Path, count: int = 2400, seed: int = 0, progress: bool = True) -> None:
-    """Draw `count` faces into `root` as CelebA lays out its files.
+    """Draw `count` faces into `root`, in CelebA's file layout.
 
-    A whole data set with the same count and seed is left as it is, and one with others is replaced. A killed
-    call leaves `root` as it was. Raises StudyError for a count out of range, or where `root` holds files that
-    are not drawn faces.
+    A complete dataset with the same count and seed is kept; one with others is replaced. A killed call leaves `root`
+    unchanged. Raises StudyError if the count is out of range, or if `root` holds files that are not drawn faces.
     """
     root = Path(root)
     if not FEWEST <= count <= MOST:
-        raise StudyError(f"{count} faces cannot be drawn; ask for {FEWEST} to {MOST}.")
+        raise StudyError(f"{count} faces cannot be drawn. Choose a count from {FEWEST} to {MOST}.")
     settings = {"drawn": True, "count": count, "seed": seed, "version": VERSION, "label_noise": LABEL_NOISE}
     if _found_settings(root) == settings:
         return
@@ -58,7 +57,7 @@ def draw_dataset(root: Path, count: int = 2400, seed: int = 0, progress: bool = 
 
 
 def _found_settings(root: Path) -> dict | None:
-    """Return what `root` was drawn with, None where nothing is there; StudyError for someone else's files."""
+    """Return the settings that `root` was drawn with, or None if it is empty; raise StudyError for other files."""
     if not root.exists():
         return None
     try:
@@ -66,12 +65,12 @@ def _found_settings(root: Path) -> dict | None:
     except (OSError, ValueError):
         if root.is_dir() and not any(root.iterdir()):
             return None
-    raise StudyError(f"{root} holds files that are not drawn faces; name an empty folder, or move them away.")
+    raise StudyError(f"{root} holds files that are not drawn faces. Name an empty folder, or move the files.")
 
 
 def _put_in_place(fresh: Path, root: Path) -> None:
-    """Rename the folder `fresh` to `root`; drawn faces that were there go, other files beside them stay."""
-    fresh.chmod(0o755)  # mkdtemp's folders are for their owner alone
+    """Rename the folder `fresh` to `root`; drawn faces in `root` are replaced, other files stay."""
+    fresh.chmod(0o755)  # only their owner may open the folders of mkdtemp
     if root.exists():
         old = Path(tempfile.mkdtemp(prefix=f".{root.name}-old-", dir=root.parent))
         for path in root.iterdir():
@@ -96,7 +95,7 @@ def _write_dataset(folder: Path, settings: dict, progress: bool) -> None:
 
 
 def _write_text(path: Path, lines) -> None:
-    path.write_bytes("".join(lines).encode("ascii"))  # bytes, so that Windows changes no line end
+    path.write_bytes("".join(lines).encode("ascii"))  # bytes, so that Windows does not change the line ends
 
 
 def _attribute_lines(names, attributes: pd.DataFrame):
@@ -108,10 +107,10 @@ def _attribute_lines(names, attributes: pd.DataFrame):
 
 
 def plan_faces(count: int, seed: int) -> pd.DataFrame:
-    """Return who is on each image and how, before anything is drawn.
+    """Return the person and the attributes of each image, before anything is drawn.
 
-    One row an image, indexed by file name: split (0, 1, 2), identity, the five attributes as they will be
-    drawn, and `label_` + attribute as they will be told (bool).
+    One row per image, indexed by file name: split (0, 1, 2), identity, the five attributes as they will be drawn, and
+    `label_` + attribute as they will be labelled (bool).
     """
     rng = np.random.default_rng(np.random.SeedSequence([seed, 0]))
     splits = [_plan_split(rng, size) for size in _quota(count, SPLIT_SHARES)]
@@ -123,7 +122,7 @@ def plan_faces(count: int, seed: int) -> pd.DataFrame:
 
 
 def _quota(total: int, shares) -> np.ndarray:
-    """Return whole numbers that sum to `total` in the proportions `shares`, by the largest remainders."""
+    """Return whole numbers that sum to `total` in the proportions `shares` (largest remainder method)."""
     exact = total * np.asarray(shares) / np.sum(shares)
     parts = np.floor(exact).astype(int)
     parts[np.argsort(parts - exact, kind="stable")[: total - parts.sum()]] += 1
@@ -131,10 +130,10 @@ def _quota(total: int, shares) -> np.ndarray:
 
 
 def _plan_split(rng: np.random.Generator, size: int) -> pd.DataFrame:
-    """Return `size` images in random order, with the attributes' rates of the whole."""
+    """Return `size` images in random order, in which each attribute has its rate."""
     split = _cast(rng, size)
     men, old = split["Male"], ~split["Young"]
-    # Odds beside those of a young woman: women smile more, men and the old wear more glasses and hats.
+    # Relative odds: women smile more; men wear more hats and glasses, and older people more glasses.
     odds = {
         "Smiling": np.where(men, 1.0, 1.6),
         "Wearing_Hat": np.where(men, 2.7, 1.0),
@@ -148,7 +147,7 @@ def _plan_split(rng: np.random.Generator, size: int) -> pd.DataFrame:
 
 
 def _cast(rng: np.random.Generator, size: int) -> pd.DataFrame:
-    """Return `size` images with their person (number), Male and Young, about twenty images a person."""
+    """Return `size` images with person (a number), Male and Young; about twenty images per person."""
     men = round(RATES["Male"] * size)
     young_men = round(YOUNG_MEN * men)
     young_women = round(RATES["Young"] * size) - young_men
@@ -168,7 +167,7 @@ def _cast(rng: np.random.Generator, size: int) -> pd.DataFrame:
 
 
 def _choose(rng: np.random.Generator, odds: np.ndarray, count: int) -> np.ndarray:
-    """Return a mask with exactly `count` trues, likelier where the odds are high (Efraimidis, Spirakis)."""
+    """Return a mask with exactly `count` true values, drawn with weights `odds` (Efraimidis and Spirakis, 2006)."""
     keys = np.log(rng.random(len(odds))) / odds
     mask = np.zeros(len(odds), bool)
     mask[np.argsort(-keys)[:count]] = True
@@ -176,7 +175,7 @@ def _choose(rng: np.random.Generator, odds: np.ndarray, count: int) -> np.ndarra
 
 
 def mislabel(rng: np.random.Generator, truth: np.ndarray) -> np.ndarray:
-    """Return `truth` (N,) bool with a few labels wrong, as many positives as negatives: the rate stays."""
+    """Return `truth` (N,) bool with some labels flipped, as many positives as negatives, which keeps the rate."""
     positives, negatives = np.flatnonzero(truth), np.flatnonzero(~truth)
     wrong = round(LABEL_NOISE * min(len(positives), len(negatives)))
     label = truth.copy()
@@ -186,7 +185,7 @@ def mislabel(rng: np.random.Generator, truth: np.ndarray) -> np.ndarray:
 
 
 def _draw_all(folder: Path, plan: pd.DataFrame, seed: int, progress: bool) -> pd.DataFrame:
-    """Draw every face of the plan into `folder`; return the attributes as drawn, one row an image."""
+    """Draw every face of the plan into `folder`; return the attributes as drawn, one row per image."""
     columns = ["identity", "Male", "Young", "Smiling", "Wearing_Hat", "Eyeglasses"]
     rows = list(enumerate(plan[columns].itertuples(index=False, name=None), start=1))
     tasks = [(folder, seed, rows[first : first + CHUNK]) for first in range(0, len(rows), CHUNK)]
@@ -205,7 +204,7 @@ def _draw_chunk(task: tuple) -> list[dict[str, bool]]:
     attributes = []
     for number, (identity, male, young, *worn) in rows:
         person = draw_person(np.random.default_rng(np.random.SeedSequence([seed, 1, identity])), male, young)
-        # A generator for each face: the same picture whichever worker draws it, and whenever.
+        # One generator per face, so that its picture does not depend on the worker or the order.
         rng = np.random.default_rng(np.random.SeedSequence([seed, 2, number]))
         photo = draw_photo(rng, person, *worn)
         draw_face(rng, person, photo).save(folder / f"{number:06d}.jpg", quality=90)
@@ -214,7 +213,7 @@ def _draw_chunk(task: tuple) -> list[dict[str, bool]]:
 
 
 def all_attributes(person: Person, photo: Photo) -> dict[str, bool]:
-    """Return CelebA's 40 attributes, as far as they can be seen on the drawing, without label noise."""
+    """Return CelebA's 40 attributes, as far as the drawing shows them, without label noise."""
     found = _hair_attributes(person, photo) | _face_attributes(person, photo) | _worn_attributes(person, photo)
     return {name: bool(found.get(name, False)) for name in CELEBA_ATTRIBUTES}
 

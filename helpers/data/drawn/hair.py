@@ -1,4 +1,4 @@
-"""The hair of a drawn face, behind and before it, with a headband."""
+"""The hair of a drawn face, behind and in front of it, with a headband or a hood."""
 
 import numpy as np
 
@@ -6,15 +6,15 @@ from helpers.data.drawn.canvas import Canvas, both_sides, darker, lighter, mirro
 from helpers.data.drawn.parts import EARS
 from helpers.data.drawn.people import Person, Photo
 
-BEHIND, BEFORE = -10.0, -4.0  # how far the hair is from the plane of the eyes, in pixels
+BEHIND, BEFORE = -10.0, -4.0  # depth of the hair relative to the plane of the eyes, in pixels
 
-_SPREAD = np.linspace(0.06, 0.94, 24)  # where along the hairline strands begin
+_SPREAD = np.linspace(0.06, 0.94, 24)  # where the strands start along the hairline
 _CLIMB = np.linspace(0.02, 0.9, 5)  # the steps of a strand from there to the crown
-_WISPS = np.linspace(0.1, 0.9, 7)  # where across a lock strands lie
+_WISPS = np.linspace(0.1, 0.9, 7)  # where the strands lie across a lock
 
 
 def _tones(person: Person) -> tuple:
-    """Return what the strands are painted with: strong streaks where the hair is turning, else hardly any."""
+    """Return two colours for the strands: strong streaks if the hair is turning grey, else faint ones."""
     hair, turning = person.hair, person.wrinkles
     if turning:
         return lighter(hair, 0.4 + 0.2 * turning), darker(hair, 0.5 + 0.3 * turning)
@@ -22,7 +22,7 @@ def _tones(person: Person) -> tuple:
 
 
 def paint_hair_behind(canvas: Canvas, rng, person: Person, photo: Photo) -> None:
-    """Paint the hair that hangs behind the neck, and a bun."""
+    """Paint the hair behind the neck, a bun, or the back of a hood."""
     if photo.hood and not photo.hat:
         canvas.fill(_hood(person, photo), darker(photo.hat_colour, 0.4), BEHIND)
         return
@@ -48,14 +48,14 @@ def paint_hair_behind(canvas: Canvas, rng, person: Person, photo: Photo) -> None
 
 
 def _ring(rng, x: float, y: float) -> np.ndarray:
-    """Return strands (8, 8, 2) winding round a bun."""
+    """Return strands (8, 8, 2) wound around a bun."""
     angle = np.linspace(0, 5, 8) + rng.uniform(0, 6, (8, 1))
     reach = np.linspace(4, 18, 8)[:, None]
     return np.stack([x + np.cos(angle) * reach, y + np.sin(angle) * reach * 0.8], 2)
 
 
 def _hairline(rng, person: Person, photo: Photo) -> np.ndarray:
-    """Return the hair's lower edge on the forehead, left to right (N, 2)."""
+    """Return the lower edge of the hair on the forehead, from left to right (N, 2)."""
     w = person.face_width
     up = min(person.recede, 14.0)
     if photo.fringe and up < 6:
@@ -69,7 +69,7 @@ def _hairline(rng, person: Person, photo: Photo) -> np.ndarray:
 
 
 def _crown(person: Person, photo: Photo) -> np.ndarray:
-    """Return the hair's outer edge over the skull, left to right (N, 2)."""
+    """Return the outer edge of the hair over the skull, from left to right (N, 2)."""
     w, v = person.face_width, photo.volume
     half = [(-w - 1 - v * 0.3, -2), (-w - v * 0.7, -28), (-0.68 * w - v * 0.5, -54 - v * 0.75), (0, -63 - v)]
     return smooth(symmetric(half), False, 4)
@@ -126,7 +126,7 @@ def _paint_lock(canvas: Canvas, rng, person: Person, photo: Photo, side: int) ->
 
 
 def paint_band(canvas: Canvas, person: Person, photo: Photo) -> None:
-    """Paint a headband: what looks like a hat's edge and is none."""
+    """Paint a headband, which looks like the edge of a hat but is not one."""
     if not photo.band or photo.hat:
         return
     w, v = person.face_width, photo.volume
@@ -136,7 +136,7 @@ def paint_band(canvas: Canvas, person: Person, photo: Photo) -> None:
 
 
 def paint_hood(canvas: Canvas, person: Person, photo: Photo) -> None:
-    """Paint a plain cloth round the head, as a hood or a shawl: no hat."""
+    """Paint a plain cloth around the head, as a hood or a shawl, which is not a hat."""
     if not photo.hood or photo.hat:
         return
     w, cloth = person.face_width, photo.hat_colour
@@ -146,7 +146,7 @@ def paint_hood(canvas: Canvas, person: Person, photo: Photo) -> None:
 
 
 def _hood(person: Person, photo: Photo) -> np.ndarray:
-    """Return a hood's outer edge, left to right (N, 2)."""
+    """Return the outer edge of a hood, from left to right (N, 2)."""
     w, v = person.face_width, photo.volume
     half = [(-w - 26, 108), (-w - 20, 40), (-w - 18, -24), (-0.8 * w, -66 - v), (0, -76 - v)]
     return symmetric(smooth(half, False))

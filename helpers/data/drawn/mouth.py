@@ -68,7 +68,7 @@ def _paint_smile_folds(canvas: Canvas, person: Person, half: float) -> None:
 
 
 def paint_beard(canvas: Canvas, rng, person: Person, photo: Photo) -> None:
-    """Paint the beard: stubble, or curls on chin, cheeks and lip."""
+    """Paint the beard: stubble, or curls on the chin, the cheeks and the upper lip."""
     if not photo.beard:
         return
     hair = _beard_colour(rng, person)
@@ -89,7 +89,7 @@ def paint_beard(canvas: Canvas, rng, person: Person, photo: Photo) -> None:
 
 
 def _beard_colour(rng, person: Person):
-    """Return the beard's colour: ginger, or the hair's, or another where that would not show on the skin."""
+    """Return a colour for the beard: ginger, the hair's, or another one if that would not show on the skin."""
     if rng.random() < 0.35:
         return pick(rng, GINGERS)
     if abs(sum(person.hair) - sum(person.skin)) > 120:
@@ -109,7 +109,7 @@ def _paint_bristles(canvas: Canvas, shape, hair, short: bool, at, depth: float) 
 
 
 def _jaw(person: Person) -> np.ndarray:
-    """Return the left half of a full beard's outline (N, 2), round the mouth."""
+    """Return the left half of the outline of a full beard (N, 2), around the mouth."""
     w, chin, mouth, jaw = person.face_width, person.chin, person.mouth_y, person.jaw
     inner = [(0, mouth + 12), (-17, mouth + 9), (-22, mouth - 3), (-0.7 * w, mouth - 12), (-0.88 * w, 10)]
     edge = [(-0.99 * w, 4), (-0.99 * w, 30), (-jaw * w - 1, 0.78 * chin), (-0.36 * w, chin + 3), (0, chin + 6)]

@@ -6,7 +6,7 @@ from helpers.data.drawn.canvas import EYE_X, Canvas, both_sides, darker, lighter
 from helpers.data.drawn.patterns import fabric
 from helpers.data.drawn.people import Person, Photo
 
-# How many pixels nearer the viewer than the eyes a part is: yaw moves it so far aside.
+# Depth of each part in pixels, positive if nearer to the viewer than the eyes: yaw moves it sideways by as much.
 OUTLINE, EARS, NOSE, MOUTH, BODY = -5.0, -10.0, 8.0, 6.0, -8.0
 
 
@@ -21,7 +21,7 @@ def head_outline(person: Person) -> np.ndarray:
 
 
 def paint_body(canvas: Canvas, person: Person, photo: Photo) -> None:
-    """Paint the neck, the shoulders and what they wear."""
+    """Paint the neck, the shoulders and the clothes."""
     wide = person.neck
     neck = [(-wide, 40), (-wide, 80), (-wide - 6, 125), (wide + 6, 125), (wide, 80), (wide, 40)]
     canvas.fill(neck, darker(person.skin, 0.2), BODY)
@@ -68,7 +68,7 @@ def _paint_neckwear(canvas: Canvas, photo: Photo, wide: float, top: float) -> No
 
 
 def paint_head(canvas: Canvas, person: Person, photo: Photo) -> None:
-    """Paint ears, skin and its shading."""
+    """Paint the ears, the skin and its shading."""
     w, skin = person.face_width, person.skin
     for side in (-1, 1):
         canvas.fill(oval(side * (w + 2), 8, 6.5, 12), darker(skin, 0.1), EARS)
@@ -83,7 +83,7 @@ def paint_head(canvas: Canvas, person: Person, photo: Photo) -> None:
 
 
 def paint_skin_details(canvas: Canvas, rng, person: Person) -> None:
-    """Paint freckles, and the lines of age."""
+    """Paint freckles and wrinkles."""
     skin = person.skin
     if person.freckles:
         spots = rng.normal(0, 1, (36, 2)) * (18, 5) + (0, 17)
@@ -119,7 +119,7 @@ def _paint_folds(canvas: Canvas, person: Person, side: int, thick: float, ink) -
 
 
 def _crease(canvas: Canvas, path, width: float, ink, skin, depth: float = 0.0) -> None:
-    """Paint a wrinkle: a dark line, and below it the light on its edge."""
+    """Paint a wrinkle: a dark line, and below it a light one for its edge."""
     canvas.stroke(path + np.array([0, 2.6]), width * 1.1, lighter(skin, 0.5), depth)
     canvas.stroke(path, width, ink, depth)
 
@@ -154,7 +154,7 @@ def paint_brows(canvas: Canvas, person: Person) -> None:
 
 
 def paint_nose(canvas: Canvas, person: Person, photo: Photo) -> None:
-    """Paint the nose: a shaded side, nostrils and a light on its ridge."""
+    """Paint the nose: a shaded side, nostrils and a highlight on its ridge."""
     skin, tip, wide = person.skin, person.nose_length, person.nose_width
     lit = 1 if np.cos(photo.light * np.pi / 8) > 0 else -1
     side = [(-lit * 5, -4), (-lit * 4, 10), (-lit * (wide - 1), tip - 3)]

@@ -1,4 +1,4 @@
-"""What is behind a drawn face and on its clothes: patterns, made once and kept."""
+"""Patterns of backgrounds, clothes, hats, glasses and beards, each made once and cached."""
 
 from functools import lru_cache
 
@@ -13,7 +13,7 @@ _SHEET = (WIDTH * ENLARGED + _MARGIN, HEIGHT * ENLARGED + _MARGIN)
 
 @lru_cache(maxsize=4)
 def fabric(kind: str) -> Image.Image:
-    """Return a canvas and its margin of large "checks", "stripes" or "dots", 255 on the pattern and 0 beside it."""
+    """Return a sheet (a canvas and its margin) of large "checks", "stripes" or "dots": bright on a black ground."""
     image = Image.new("L", _SHEET)
     draw, pitch = ImageDraw.Draw(image), 56
     for x in range(0, image.width, pitch):
@@ -64,21 +64,21 @@ WEAVES = tuple(_WEAVES)
 
 @lru_cache(maxsize=len(_WEAVES))
 def weave(kind: str) -> Image.Image:
-    """Return a canvas and its margin of a hat's material, 255 on its raised threads."""
+    """Return a sheet of a hat's material, brightest (255) on its raised threads."""
     y, x = np.mgrid[0 : _SHEET[1], 0 : _SHEET[0]]
     return Image.fromarray((255 * np.asarray(_WEAVES[kind](x, y), float)).astype(np.uint8))
 
 
 @lru_cache(maxsize=1)
 def glints() -> Image.Image:
-    """Return a canvas and its margin of slanting streaks, as panes reflect them."""
+    """Return a sheet of slanting streaks, like reflections in glass."""
     y, x = np.mgrid[0 : _SHEET[1], 0 : _SHEET[0]]
     return Image.fromarray(np.where((x + y) % 36 < 18, 245, 0).astype(np.uint8))
 
 
 @lru_cache(maxsize=4)
 def bristles(kind: str) -> Image.Image:
-    """Return a canvas and its margin of "curls" of a beard or dots of "stubble", 255 on the hair."""
+    """Return a sheet of beard hair, "curls" or dots of "stubble": 255 on the hair."""
     rng = np.random.default_rng(7)
     image = Image.new("L", _SHEET)
     draw, pitch = ImageDraw.Draw(image), 17 if kind == "curls" else 15
@@ -93,7 +93,7 @@ def bristles(kind: str) -> Image.Image:
 
 
 def scatter(rng: np.random.Generator) -> tuple[int, int]:
-    """Return where on a sheet with a margin the canvas lies, so that no pattern keeps its place."""
+    """Return a random position of the canvas on a sheet, so that no pattern is always in the same place."""
     return int(rng.integers(_MARGIN)), int(rng.integers(_MARGIN))
 
 
@@ -146,7 +146,7 @@ _VARIANTS = 4
 
 @lru_cache(maxsize=len(_PATTERNS) * _VARIANTS)
 def _pattern(number: int) -> Image.Image:
-    """Return a blurred grey pattern, `_MARGIN` larger than the canvas, 0 to 255."""
+    """Return a sheet with a blurred grey pattern, 0 to 255."""
     rng = np.random.default_rng(number)
     image = Image.new("L", _SHEET, 128)
     _PATTERNS[number % len(_PATTERNS)](ImageDraw.Draw(image), rng, *_SHEET)

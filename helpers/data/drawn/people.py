@@ -1,4 +1,4 @@
-"""Who is drawn: what stays with a person, and what changes from photo to photo."""
+"""Who is drawn: the traits that a person keeps, and those that change from photo to photo."""
 
 from bisect import bisect
 from dataclasses import dataclass
@@ -29,15 +29,15 @@ OPEN_MOUTHS = ("teeth", "laugh", "talking", "surprised")
 
 @dataclass(frozen=True)
 class Person:
-    """What an identity keeps on all its images; lengths are face pixels (see `drawn.canvas`)."""
+    """The traits that a person keeps on all images; lengths are in face pixels (see `drawn.canvas`)."""
 
     male: bool
     young: bool
     age: float  # years
     skin: Colour
     face_width: float  # half the width at the cheeks
-    chin: float  # the chin below the eyes
-    jaw: float  # the jaw's width over the face's
+    chin: float  # distance of the chin below the eyes
+    jaw: float  # width of the jaw relative to the face
     brow: float  # how thick the eyebrows are
     brow_arch: float
     iris: Colour
@@ -52,17 +52,17 @@ class Person:
     recede: float  # how far the hairline has moved up
     bald: bool
     freckles: bool
-    makeup: float  # 0 to 1, the habit
+    makeup: float  # 0 to 1, the usual amount
 
     @property
     def wrinkles(self) -> float:
-        """How lined the skin is, 0 to 1."""
+        """How wrinkled the skin is, 0 to 1."""
         return 0.0 if self.young else min(max((self.age - 24) / 36, 0.4), 1.0)
 
 
 @dataclass(frozen=True)
 class Photo:
-    """What changes from image to image of the same person."""
+    """The traits that change from image to image of the same person."""
 
     smiling: bool
     mouth: str  # "closed" or one of OPEN_MOUTHS
@@ -79,7 +79,7 @@ class Photo:
     shift: tuple[float, float]  # pixels
     light: int  # sixteenths of a turn
     dusk: int  # how strong the light from the side is, in eighths
-    glare: Colour  # of that light, or of the dark opposite
+    glare: Colour  # the colour of that light, or of its shadow
     shadow: float  # 0 to 1
     exposure: float  # factor on the pixels
     contrast: float  # factor on the distance from grey
@@ -110,7 +110,7 @@ class Photo:
 
 
 def pick(rng: np.random.Generator, choices, weights=None):
-    """Return one of `choices`, likely in proportion to `weights`; cheaper than Generator.choice."""
+    """Return one of `choices`, with probabilities proportional to `weights`; faster than Generator.choice."""
     if weights is None:
         return choices[int(rng.integers(len(choices)))]
     edges = list(accumulate(weights))
@@ -118,7 +118,7 @@ def pick(rng: np.random.Generator, choices, weights=None):
 
 
 def any_colour(rng: np.random.Generator, vivid: float = 42) -> Colour:
-    """Return a colour of any hue and lightness; `vivid` is its usual distance from grey."""
+    """Return a colour of any hue and lightness; `vivid` is the standard deviation of its channels from grey."""
     grey = rng.uniform(25, 235)
     return tuple(min(max(int(grey + c), 8), 248) for c in rng.normal(0, vivid, 3).tolist())
 

@@ -1,4 +1,4 @@
-"""How a person is photographed: the pose, the light, the mouth, the haircut and what is worn."""
+"""How a person is photographed: the pose, the light, the mouth, the haircut, clothes and accessories."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ AMBERS = ((224, 120, 60), (150, 60, 30), (250, 150, 130), (90, 20, 20), (240, 19
 
 
 def _haircut(rng, male: bool) -> dict:
-    """Return what grows and is cut: little of it tells men from women, but for the beard."""
+    """Return the hair and the beard; only the beard clearly distinguishes men from women."""
     length = rng.uniform(40, 112) if rng.random() < (0.4 if male else 0.55) else rng.uniform(-8, 4)
     kinds = ("", "stubble", "goatee", "moustache", "full")
     return {
@@ -39,7 +39,7 @@ def _mouth(rng, smiling: bool) -> dict:
 
 
 def _tint(rng) -> Colour:
-    """Return the lenses' colour: clear, or of any hue."""
+    """Return the colour of the lenses: clear, or of any hue."""
     if rng.random() < 0.35:
         return 205, 232, 250, 80
     return (*pick(rng, AMBERS), 190) if rng.random() < 0.6 else (*any_colour(rng, 75), 190)

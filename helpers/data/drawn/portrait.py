@@ -1,4 +1,4 @@
-"""A face from its traits: the order of painting, and the light over the whole picture."""
+"""A face painted from its traits: the order of painting, and the light over the whole picture."""
 
 from functools import lru_cache
 
@@ -27,7 +27,7 @@ def pose_canvas(image: Image.Image, photo: Photo) -> Canvas:
 
 
 def eye_positions(photo: Photo) -> np.ndarray:
-    """Return where the photo's eyes are (2, 2): left and right, (x, y) in pixels of the finished image."""
+    """Return the positions (2, 2) of the left and the right eye, (x, y) in pixels of the finished image."""
     blank = Image.new("RGB", (1, 1))
     return pose_canvas(blank, photo).place([(-EYE_X, 0), (EYE_X, 0)]) / ENLARGED
 
@@ -55,7 +55,7 @@ def draw_face(rng: np.random.Generator, person: Person, photo: Photo) -> Image.I
 
 @lru_cache(maxsize=128)
 def side_light(direction: int, strength: int) -> Image.Image:
-    """Return a mask rising from 0 to `strength` eighths across the picture, towards sixteenths of a turn."""
+    """Return a mask that rises across the picture from 0 to `strength`/8 towards `direction`/16 of a turn."""
     y, x = np.mgrid[-1 : 1 : HEIGHT * 1j, -1 : 1 : WIDTH * 1j]
     angle = 2 * np.pi * direction / 16
     ramp = np.clip(0.5 + 0.6 * (x * np.cos(angle) + y * np.sin(angle)), 0, 1)
@@ -63,7 +63,7 @@ def side_light(direction: int, strength: int) -> Image.Image:
 
 
 def _develop(image: Image.Image, photo: Photo) -> Image.Image:
-    """Return the image with the photo's exposure, contrast and colour cast."""
+    """Return the image with the side light, exposure, contrast and colour cast of the photo."""
     gains = np.multiply(photo.cast, photo.exposure)[:, None]
     curve = gains * (128 + photo.contrast * (np.arange(256) - 128))
     if photo.dusk:

@@ -24,11 +24,11 @@ class Cloth:
 
     colour: Colour
     threads: Image.Image
-    at: tuple[int, int]  # the canvas's place on the sheet of threads
+    at: tuple[int, int]  # the position of the canvas on the sheet of threads
     light: int
 
     def cover(self, canvas: Canvas, outline, shift: float = 0.0) -> None:
-        """Paint `outline` (N, 2) with the woven material; `shift` (0 to 1) darkens it."""
+        """Paint `outline` (N, 2) with the material; `shift` (0 to 1) darkens it."""
         ground = darker(self.colour, shift)
         canvas.fill(outline, ground, OUTLINE)
         canvas.glaze(outline, against(ground, 0.72), self.threads, OUTLINE, self.at)
@@ -42,7 +42,7 @@ def _dome(w: float, low: float, top: float) -> np.ndarray:
 
 
 def _edge(canvas, path, colour) -> None:
-    """Paint the crisp shadow and light along a brim."""
+    """Paint the sharp shadow and the light along a brim."""
     canvas.stroke(path, 5, darker(colour, 0.85), OUTLINE, taper=False)
     canvas.stroke(path - np.array([0, 4.5]), 3.5, lighter(colour, 0.75), OUTLINE, taper=False)
 
@@ -123,7 +123,7 @@ _HATS = {
     "bucket": _paint_bucket,
 }
 
-# kind: (half width, half height, squareness 2 (oval) to 6 (box), rim's width)
+# kind: (half width, half height, squareness from 2 (oval) to 6 (box), width of the rim)
 _RIMS = {
     "round": (18, 18, 2, 5.6),
     "square": (18, 16, 5, 5.6),
@@ -136,7 +136,7 @@ _RIMS = {
 
 
 def _lens(kind: str) -> np.ndarray:
-    """Return a lens's outline (24, 2) about its middle, nose to the left."""
+    """Return the outline of a lens (24, 2) around its centre, with the nose on the left."""
     wide, high, square, _ = _RIMS[kind]
     angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     cos, sin = np.cos(angle), np.sin(angle)
@@ -149,7 +149,7 @@ def _lens(kind: str) -> np.ndarray:
 
 
 def paint_glasses(canvas: Canvas, rng, person: Person, photo: Photo) -> None:
-    """Paint the photo's glasses, if any: panes with streaks of light, between rims with a lit edge."""
+    """Paint the photo's glasses, if any: lenses with reflections, in rims with a lit edge."""
     if not photo.glasses:
         return
     wide, _, _, rim = _RIMS[photo.glasses]
@@ -169,7 +169,7 @@ def paint_glasses(canvas: Canvas, rng, person: Person, photo: Photo) -> None:
 
 
 def paint_earrings(canvas: Canvas, person: Person, photo: Photo) -> None:
-    """Paint large earrings: rings in two colours, over the hair."""
+    """Paint large earrings over the hair: rings in two colours."""
     if not photo.earrings or photo.hood:  # a hood would cover them
         return
     for side in (-1, 1):
