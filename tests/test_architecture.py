@@ -61,6 +61,7 @@ def test_training_needs_nothing_that_a_bare_gpu_node_lacks():
             assert imported_packages(path) - sys.stdlib_module_names <= TRAINING_NEEDS, path
 
 
+@pytest.mark.slow
 def test_importing_the_helpers_makes_no_folder_and_draws_no_random_number(tmp_path):
     names = [dotted(path) for path in MODULES if path.stem != "__main__"]
     code = (

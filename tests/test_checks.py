@@ -47,6 +47,7 @@ def test_targets_shifted_by_one_are_a_fault(splits, dataset):
     assert not check.passed and check.severity == "fault"
 
 
+@pytest.mark.slow
 def test_an_annotation_file_shifted_by_one_is_seen_in_that_images_tell_nothing(splits):
     def logits(shift: int):
         train, valid = (
@@ -132,6 +133,7 @@ def trained_on(given, judged, epochs: int = 10):
     return checks.no_better_than_constant("nothing to learn", model, judged)
 
 
+@pytest.mark.slow
 def test_grey_images_and_shuffled_labels_teach_nothing_and_real_ones_would_be_told(splits):
     train, valid = splits["train"].subset(range(96)), splits["valid"]
     assert trained_on(checks.blanked(train), checks.blanked(valid)).passed
@@ -162,6 +164,7 @@ def test_shuffling_keeps_the_labels_and_moves_them():
     assert sorted(dealt[:, 0].tolist()) == targets[:, 0].tolist() and not torch.equal(dealt, targets)
 
 
+@pytest.mark.slow
 def test_batch_statistics_that_never_settled_are_remarked(splits):
     few, model = splits["train"].subset(range(32)), network()
     fit(model, few, few, CONFIG.but(max_epochs=30), augmented=False)

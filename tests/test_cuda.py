@@ -15,7 +15,7 @@ from helpers.training.loop import fit
 from helpers.training.lr_finder import lr_range_test
 from helpers.training.optim import RecordedStep, build_optimizer, build_step, set_lr, train_step
 
-pytestmark = pytest.mark.skipif(bool(cuda_problem()), reason="needs a CUDA GPU")
+pytestmark = [pytest.mark.cuda, pytest.mark.skipif(bool(cuda_problem()), reason="needs a CUDA GPU")]
 GPU = torch.device("cuda")
 
 

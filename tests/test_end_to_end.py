@@ -15,6 +15,8 @@ from helpers.config import ATTRIBUTES, CHECKPOINTS, FIGURES, HOME, NOTEBOOKS, RO
 from helpers.models.checkpoints import load_checkpoint
 from helpers.study import ORDER
 
+pytestmark = pytest.mark.slow
+
 SMALL = [
     "02_baselines.max_epochs=4",
     "02_baselines.probe_images=24",

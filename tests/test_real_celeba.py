@@ -18,7 +18,7 @@ from helpers.errors import StudyError
 from helpers.evaluation.metrics import decision_scores, entropy
 from helpers.system.files import file_md5
 
-pytestmark = pytest.mark.skipif(not os.path.isdir(REAL), reason="$CELEBA_ROOT names no folder")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not os.path.isdir(REAL), reason="$CELEBA_ROOT names no folder")]
 
 
 @pytest.fixture(scope="module")

@@ -94,6 +94,7 @@ def test_doctor_names_what_will_be_used(drawn):
         (["report", "--run-name", "nowhere", "--format", "docx"], "no report format 'docx'"),
     ],
 )
+@pytest.mark.slow
 def test_a_users_mistake_is_one_clear_message_and_exit_status_2(arguments, message):
     command = [sys.executable, "-m", "helpers", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)

@@ -137,6 +137,7 @@ def own_notebooks(monkeypatch, tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_failing_notebook_stops_the_run_keeps_its_traceback_and_from_goes_on(own_notebooks, drawn, capsys):
     with pytest.raises(StudyError, match="05_grid failed: ZeroDivisionError") as caught:
         pipeline.run_study(Study("demo", run_name="stumble"))
@@ -159,6 +160,7 @@ def test_a_failing_notebook_stops_the_run_keeps_its_traceback_and_from_goes_on(o
     assert "first" in (folder / "logs" / "01_data.log").read_text() and "second" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_lock_is_free_again_after_a_failure(own_notebooks, drawn):
     for _ in range(2):
         with pytest.raises(StudyError, match="ZeroDivisionError"):
@@ -170,6 +172,7 @@ def test_a_report_of_a_run_that_is_not_there_is_told():
         pipeline.make_report("nowhere")
 
 
+@pytest.mark.slow
 def test_papermill_alone_tells_a_bad_value_as_the_notebook_does(tmp_path, drawn):
     notebook = str(pipeline.NOTEBOOKS / "06_final.ipynb")
     with pytest.raises(papermill.PapermillExecutionError, match="max_epochs=-1"):

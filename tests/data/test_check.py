@@ -271,6 +271,7 @@ def test_a_copy_named_by_the_environment_has_its_json_too(copy, monkeypatch):
     assert (copy / "cache" / f"check-{copy.name}.json").is_file()
 
 
+@pytest.mark.slow
 def test_workers_find_what_one_process_finds(copy, monkeypatch):
     from helpers.data import decoding
 

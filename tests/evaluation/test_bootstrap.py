@@ -137,6 +137,7 @@ def test_images_of_one_person_are_not_counted_as_independent():
     assert by_person["overall", "mean_accuracy"] > 2 * by_image["overall", "mean_accuracy"]
 
 
+@pytest.mark.slow
 def test_95_percent_intervals_hold_the_truth_95_times_in_100():
     # A little less often, as percentiles do: 94.1 to 94.6 % of 10,000 datasets of 150 persons, by the distribution of
     # what they are; 92.9 to 94.3 % at 50 persons, 94.3 to 94.6 % at 400.
@@ -150,6 +151,7 @@ def test_95_percent_intervals_hold_the_truth_95_times_in_100():
     assert len(held) == 4000 and 0.93 <= np.mean(held) <= 0.97
 
 
+@pytest.mark.slow
 def test_intervals_by_image_hold_the_truth_far_less_often_than_those_by_person():
     rng, persons, held = np.random.default_rng(1), 150, {"person": [], "image": []}
     for seed in range(40):

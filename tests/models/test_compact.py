@@ -94,6 +94,7 @@ def test_predict_answers_with_either_network(saved, tmp_path):
     assert not complaints and ((answers > 0) & (answers < 1)).all()
 
 
+@pytest.mark.slow
 def test_onnxruntime_answers_as_torch_for_any_number_of_images(saved, tmp_path):
     path, model = saved
     file = tmp_path / "new" / "network.onnx"
@@ -106,6 +107,7 @@ def test_onnxruntime_answers_as_torch_for_any_number_of_images(saved, tmp_path):
     assert [path.name for path in file.parent.iterdir()] == ["network.onnx"]
 
 
+@pytest.mark.slow
 def test_it_learns_and_passes_the_courses_checks(splits):
     model = build_model(0, CPU, arch="compact")
     few, config = splits["train"].subset(range(32)), Config(arch="compact", batch_size=16, max_epochs=25, lr=0.003)

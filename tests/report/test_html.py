@@ -240,6 +240,7 @@ def test_a_real_browser_prints_every_page_and_the_outline(report, tmp_path):
     assert list(target.parent.iterdir()) == [target]  # no profile, no partial file left
 
 
+@pytest.mark.slow
 def test_weasyprint_prints_where_there_is_no_browser(report, tmp_path, no_browser):
     _need_weasyprint()
     assert pdf.to_pdf(report, tmp_path / "report.pdf") == "WeasyPrint"

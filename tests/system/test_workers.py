@@ -85,6 +85,7 @@ def test_few_images_are_not_worth_a_worker():
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc"), reason="asks /proc which processes live")
+@pytest.mark.slow
 def test_workers_leave_when_their_parent_is_killed(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(

@@ -117,6 +117,7 @@ def test_a_grid_of_which_every_cell_fails_says_where_to_look(tmp_path, trained, 
         run(tmp_path / "grid.jsonl", lr=(0.001,), dropout=(0.0,))
 
 
+@pytest.mark.slow
 def test_a_failure_in_a_process_of_its_own_is_told_and_the_others_go_on(tmp_path, splits):
     train, valid = splits["train"].subset(range(16)), splits["valid"].subset(range(4))
     trials = grid.grid_trials(CONFIG, [0.001, 0.005], [1e-5], [8], [0.0])
@@ -133,6 +134,7 @@ def test_the_cost_of_a_cell_is_three_forward_passes_an_image_and_epoch(tmp_path,
     assert table["tflop"].iloc[0] == pytest.approx(3 * 316.6e6 * 10 / 1e12, rel=0.01)
 
 
+@pytest.mark.slow
 def test_side_by_side_gives_each_cells_result_as_alone(tmp_path, splits):
     train, valid = splits["train"].subset(range(48)), splits["valid"].subset(range(16))
     trials = grid.grid_trials(CONFIG, [0.001, 0.005], [1e-5], [8], [0.0])
@@ -145,6 +147,7 @@ def test_side_by_side_gives_each_cells_result_as_alone(tmp_path, splits):
     assert beside["val_loss"].tolist() == pytest.approx(alone["val_loss"].tolist(), abs=0.01)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_told_and_the_finished_cells_stay(tmp_path, splits):
     train, valid = splits["train"].subset(range(16)), splits["valid"].subset(range(4))
     trials = grid.grid_trials(CONFIG, [0.001], [1e-5], [8], [0.0, 0.2, 0.4])
@@ -159,6 +162,7 @@ def test_a_killed_worker_is_told_and_the_finished_cells_stay(tmp_path, splits):
     assert len(grid.read_trials(path)) >= 1
 
 
+@pytest.mark.slow
 def test_workers_leave_when_the_grid_is_stopped(tmp_path, splits):
     train, valid = splits["train"].subset(range(16)), splits["valid"].subset(range(4))
     trials = grid.grid_trials(CONFIG.but(max_epochs=2000), [0.001, 0.005], [1e-5], [8], [0.0])

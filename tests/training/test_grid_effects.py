@@ -72,6 +72,7 @@ def test_one_seed_allows_no_verdict_however_alike_the_pairs_are():
     assert row["n"] == 4
 
 
+@pytest.mark.slow
 def test_noise_alone_is_called_lower_or_higher_in_about_one_case_of_twenty():
     rng, called = np.random.default_rng(0), []
     for _ in range(300):

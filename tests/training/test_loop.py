@@ -162,6 +162,7 @@ def test_each_choice_of_the_recipe_changes_the_training(few, valid, change):
     assert losses[0] != losses[1]
 
 
+@pytest.mark.slow
 def test_several_seeds_are_several_trainings_each_measured_at_its_best_epoch(few, valid):
     table = loop.fit_seeds([1, 2], few, valid, config(max_epochs=3, lr=0.01))
     assert table["seed"].tolist() == [1, 2] and table["loss"].nunique() == 2
