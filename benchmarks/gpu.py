@@ -97,7 +97,6 @@ def training_rows(train: Split, few: Split, device: torch.device) -> list[dict]:
         name = f"train {arch} {precision} batch {batch_size}"
         rows.append({"name": name, "value": history["images_per_second"].iloc[-1], "unit": "images/s"})
         rows[-1]["peak_gb"] = peak_memory(device)
-        print(rows[-1], flush=True)
     return rows
 
 
@@ -136,8 +135,7 @@ def step_rows(train: Split, device: torch.device, compiled: bool) -> list[dict]:
                     print(f"{kind}, {arch}: {type(error).__name__}, left out: {first}", file=sys.stderr)
                     continue
                 rows.append({"name": f"step {kind}, {arch}, batch {batch_size}", "value": value, "unit": "images/s"})
-                print(rows[-1], flush=True)
-    return rows
+            return rows
 
 
 def step_seconds(kind: str, arch: str, batch: tuple, device: torch.device) -> float:
@@ -186,7 +184,7 @@ def floors(device: torch.device, images: int) -> list[dict]:
         train_step(model, optimizer, batch, targets, Config(precision="bf16"))
     with BytesMoved() as moved:
         train_step(model, optimizer, batch, targets, Config(precision="bf16"))
-    per_image = {"FLOP an image": flops.get_total_flops() / 64, "bytes an image": moved.total / 64}
+    per_image = {"FLOP per image": flops.get_total_flops() / 64, "bytes per image": moved.total / 64}
     rows = [{"name": name, "value": value, "unit": name.split()[0]} for name, value in per_image.items()]
     for name, (peak, bandwidth) in PEAKS.items():
         if name in describe(device):
@@ -243,20 +241,27 @@ def main():
     train = pixels("train", options.images, device)
     valid, test = (pixels(name, max(2, int(n * share)), device) for name, n in (("valid", VALID), ("test", TEST)))
     peak_memory(device)
-    rows = floors(device, len(train)) + part_rows(train, test, device)
-    rows += training_rows(train, valid.subset(range(2)), device)
+    parts = [
+        partial(floors, device, len(train)),
+        partial(part_rows, train, test, device),
+        partial(training_rows, train, valid.subset(range(2)), device),
+        partial(step_rows, train, device, not options.no_compile),
+    ]
     if options.protocol:
-        rows += protocol_rows(train, valid, test, device)
-    rows += step_rows(train, device, not options.no_compile)
-    machine = f"{describe(device)}, torch {torch.__version__}"
+        parts.append(partial(protocol_rows, train, valid, test, device))
+    machine, rows = f"{describe(device)}, torch {torch.__version__}", []
     print(f"{machine}; random pixels, {len(train):,} training images")
-    for row in rows:
-        memory = f"   peak {row['peak_gb']:.1f} GB" if row.get("peak_gb") else ""
-        print(f"{row['name']:<44}{row['value']:>18,.4g} {row['unit']}{memory}")
+    for part in parts:  # each is shown and kept as it ends: a machine on loan may stop the script
+        found = part()
+        rows += found
+        for row in found:
+            memory = f"   peak {row['peak_gb']:.1f} GB" if row.get("peak_gb") else ""
+            print(f"{row['name']:<44}{row['value']:>18,.4g} {row['unit']}{memory}", flush=True)
+        if options.json:
+            content = json.dumps({"machine": machine, "rows": rows}, indent=1)
+            options.json.write_text(content + "\n", encoding="utf-8")
     if options.profile:
         print(profile(train, device))
-    if options.json:
-        options.json.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
