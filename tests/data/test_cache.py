@@ -100,6 +100,7 @@ def test_a_build_goes_on_where_it_was_stopped_and_no_more_than_a_chunk_is_lost(c
 
 @given(saved=st.integers(0, 7), cut=st.integers(0, 5), rubbish=st.binary(max_size=200))
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.slow
 def test_only_what_the_journal_says_is_taken_for_done(saved, cut, rubbish, dataset, small_chunks):
     """Whatever the file holds behind the images that were saved, and wherever the journal was cut off."""
     whole = cache.prepare(dataset, progress=False).read_bytes()
@@ -130,6 +131,7 @@ def test_a_journal_without_its_images_is_not_believed(copy, dataset, small_chunk
     assert len(small_chunks) == 300
 
 
+@pytest.mark.slow
 def test_a_build_that_is_killed_goes_on_and_ends_as_one_that_was_not(copy, dataset, small_chunks):
     """A real process with workers, killed by a signal that it cannot catch."""
     script = copy.parent / "build.py"
@@ -156,6 +158,7 @@ def test_a_build_that_is_killed_goes_on_and_ends_as_one_that_was_not(copy, datas
     assert small_chunks == list(again.annotations.index[80:])
 
 
+@pytest.mark.slow
 def test_a_script_without_a_main_guard_ends_with_a_cache(copy, dataset):
     """Workers run such a script again, up to where it starts workers: they must not wait for each other."""
     script = copy.parent / "unguarded.py"

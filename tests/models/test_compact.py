@@ -73,6 +73,7 @@ def test_a_checkpoint_of_a_network_unknown_here_is_refused_in_words(saved):
         load_checkpoint(path)
 
 
+@pytest.mark.slow
 def test_a_mirrored_network_answers_alike_for_an_image_and_its_mirror_image_but_learns_from_one(tmp_path):
     config = Config(arch="compact", mirror=True)
     model = build_model(1, CPU, arch="compact", mirror=True)

@@ -50,6 +50,7 @@ def test_results_come_in_order_from_other_processes():
     assert len({pid for _, pid in found}) == 2 and ME not in {pid for _, pid in found}
 
 
+@pytest.mark.slow
 def test_tasks_are_taken_as_they_are_wanted():
     taken = []
     results = in_order(square, (taken.append(n) or n for n in range(100)), 2)
@@ -59,6 +60,7 @@ def test_tasks_are_taken_as_they_are_wanted():
     results.close()
 
 
+@pytest.mark.slow
 def test_an_error_in_a_worker_is_raised_here_after_the_results_before_it():
     results = in_order(fail_at_seven, range(20), 2)
     assert [next(results) for _ in range(7)] == list(range(7))
@@ -66,6 +68,7 @@ def test_an_error_in_a_worker_is_raised_here_after_the_results_before_it():
         next(results)
 
 
+@pytest.mark.slow
 def test_the_work_of_a_worker_that_is_killed_is_done_here(monkeypatch):
     monkeypatch.setenv("THE_PARENT", str(ME))
     assert list(in_order(die_at_seven, range(20), 2)) == list(range(20))

@@ -58,6 +58,7 @@ def test_initial_weights_depend_on_the_seed_alone():
     assert not torch.equal(one.block1.conv.weight, build_model(6, CPU, 8).block1.conv.weight)
 
 
+@pytest.mark.slow
 def test_priors_in_the_bias_give_the_priors_entropy_as_loss(splits):
     train = splits["train"]
     rates = train.targets.mean(0)
@@ -124,6 +125,7 @@ def test_a_diverged_training_stops(few, valid):
     assert len(history) == 1
 
 
+@pytest.mark.slow
 def test_one_cycle_rises_to_the_peak_and_falls_to_nearly_nothing(few, valid):
     history = loop.fit(build_model(0, CPU, 8), few, valid, config(schedule="one_cycle", lr=0.01, max_epochs=6))
     assert history["lr"].max() <= 0.01 and history["lr"].idxmax() in (1, 2) and history["lr"].iloc[-1] < 1e-6
@@ -138,6 +140,7 @@ def test_keep_best_restores_the_epoch_with_the_lowest_valid_loss():
     assert model.weight.item() == 2.0
 
 
+@pytest.mark.slow
 def test_with_an_average_its_weights_are_measured_kept_and_handed_over_and_the_training_is_the_same(few, valid):
     handed = []
 
@@ -154,6 +157,7 @@ def test_with_an_average_its_weights_are_measured_kept_and_handed_over_and_the_t
 
 
 @pytest.mark.parametrize("change", [{"optimizer": "adamw", "weight_decay": 0.5}, {"label_smoothing": 0.2}])
+@pytest.mark.slow
 def test_each_choice_of_the_recipe_changes_the_training(few, valid, change):
     losses = [
         loop.fit(build_model(0, CPU, 8), few, valid, config(**changes))["val_loss"].iloc[-1]
@@ -172,6 +176,7 @@ def test_several_seeds_are_several_trainings_each_measured_at_its_best_epoch(few
         assert (row.epoch, row.loss, row.micro_f1) == (best["epoch"], best["val_loss"], best["val_f1"])
 
 
+@pytest.mark.slow
 def test_a_seed_that_diverged_is_a_row_without_figures_and_none_is_trained_twice(splits):
     config = Config(max_epochs=1, batch_size=16, channels_block3=8, device="cpu")
     few = splits["train"].subset(range(32))

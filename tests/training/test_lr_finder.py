@@ -19,6 +19,7 @@ def sweep(train, model=None, last_lr=1.0, steps=20):
     return lr_finder.lr_range_test(model or build_model(0, CPU, 8, 0.3), train, CONFIG, 1e-5, last_lr, steps)
 
 
+@pytest.mark.slow
 def test_model_and_generators_are_bit_for_bit_as_before(splits):
     model = build_model(0, CPU, 8, 0.3).eval()
     kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -30,6 +31,7 @@ def test_model_and_generators_are_bit_for_bit_as_before(splits):
     assert torch.equal(torch.get_rng_state(), states[2])
 
 
+@pytest.mark.slow
 def test_an_optimizer_of_the_model_takes_its_next_step_as_if_no_sweep_had_been(splits):
     def trained(sweep_between: bool) -> list[torch.Tensor]:
         model = build_model(0, CPU, 8, 0.3)
@@ -47,6 +49,7 @@ def test_an_optimizer_of_the_model_takes_its_next_step_as_if_no_sweep_had_been(s
     assert all(map(torch.equal, trained(False), trained(True)))
 
 
+@pytest.mark.slow
 def test_the_learning_rate_rises_exponentially_between_its_ends(splits):
     table = sweep(splits["train"], last_lr=1e-3)
     ratios = table["lr"].to_numpy()[1:] / table["lr"].to_numpy()[:-1]

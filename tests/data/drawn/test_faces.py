@@ -114,6 +114,7 @@ def test_same_seed_same_bytes_and_other_seed_other_faces(drawn, tmp_path):
     assert all((tmp_path / "other" / path).read_bytes() != (drawn / path).read_bytes() for path in images)
 
 
+@pytest.mark.slow
 def test_workers_draw_the_same_bytes_as_one_process(drawn, tmp_path, monkeypatch):
     monkeypatch.setattr(faces, "IN_PROCESS", 1)
     monkeypatch.setattr(faces, "CHUNK", 30)
