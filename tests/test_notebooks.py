@@ -73,6 +73,59 @@ def test_a_notebook_begins_with_its_title_and_question(notebook):
     assert first.cell_type == "markdown" and first.source.startswith("# ")
 
 
+def read(name):
+    return nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_the_first_cell_asks_and_says_what_is_needed_left_and_how_long_it_takes(name):
+    text = read(name).cells[0].source
+    question, _, facts = text.partition("**Needs**")
+    assert "?" in question and re.search(r"\*\*Leaves\*\*.+\*\*Takes\*\*.+ demo", facts, re.DOTALL), text
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_a_notebook_ends_with_tasks_to_try(name):
+    cells = read(name).cells
+    headings = [line for cell in cells if cell.cell_type == "markdown" for line in cell.source.splitlines()]
+    assert [line for line in headings if line.startswith("## ")][-1] == "## Try it"
+    assert cells[-1].cell_type == "markdown" and re.findall(r"(?m)^\d\. ", cells[-1].source) in (
+        ["1. ", "2. "],
+        ["1. ", "2. ", "3. "],
+    )
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_a_notebook_begins_in_one_call_with_its_own_name(name):
+    starts = [cell.source for cell in code(read(name)) if "study.start(" in cell.source]
+    begins = f'run, dataset, device, config, scorecard = study.start("{name}", globals())'
+    assert len(starts) == 1 and starts[0].splitlines()[0] == begins
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_a_figure_or_a_table_is_followed_by_what_to_notice(name):
+    assert sum("*What to notice:*" in cell.source for cell in read(name).cells if cell.cell_type == "markdown") >= 2
+
+
+KEPT = {"device", "config", "figure", "titles"}  # resolved or refined, or made anew for each picture
+
+
+def assigned(source):
+    """Return the names that a cell assigns at its top level, also in its branches and loops."""
+    tree = ast.parse(source)
+    inner = [node for node in ast.walk(tree) if isinstance(node, ast.comprehension | ast.FunctionDef | ast.For)]
+    own = {id(name) for node in inner for name in ast.walk(getattr(node, "target", node))}
+    stored = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    return {node.id for node in stored if id(node) not in own}
+
+
+@pytest.mark.parametrize("name", [name for name in ORDER if name != "06_final"])
+def test_no_cell_gives_a_name_of_another_cell_to_something_else(name):
+    cells = [assigned(cell.source) for cell in code(read(name))]
+    twice = {each for index, names in enumerate(cells) for later in cells[index + 1 :] for each in names & later}
+    assert twice <= KEPT, twice
+
+
 def test_only_07_opens_the_test_splits_images():
     for name in ORDER:
         content = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)

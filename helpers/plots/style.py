@@ -99,8 +99,9 @@ def plot_matrix(table: pd.DataFrame, title: str, ax: Axes | None = None, digits:
 
 def plot_bars(table: pd.DataFrame, title: str) -> Axes:
     """Plot horizontal bars: one group of bars per row of the table, one bar per column."""
-    ax = table.iloc[::-1].plot.barh(figsize=(7.5, 0.55 * len(table) + 1.2), width=0.8, colormap="viridis")
-    ax.set(xlim=(0, 1), title=title, ylabel="")
+    ax = table.plot.barh(figsize=(7.5, 0.55 * len(table) + 1.2), width=0.8, colormap="viridis")
+    ax.set(xlim=(0, 1), title=title, xlabel="score", ylabel="")
+    ax.invert_yaxis()  # the first row and the first column come first, as in the table and the legend
     ax.grid(axis="y", visible=False)
     ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax
