@@ -1,7 +1,7 @@
-"""Sanity checks: the scorecard that keeps what was expected and measured, and the probes of a network and its data.
+"""Sanity checks: the scorecard of expected and measured values, and the probes of a network and its data.
 
-A probe returns a `Check`, to be added to a notebook's `Checks`. Most are from Karpathy, "A Recipe for Training Neural
-Networks" (2019).
+A probe returns a `Check`, which the notebook adds to its `Checks`. Most of them come from Karpathy, "A Recipe for
+Training Neural Networks" (2019).
 """
 
 import copy
@@ -43,13 +43,13 @@ __all__ = [
     "train_and_eval_mode_agree",
 ]
 
-REACH = 0.9  # photographs hold near-black and near-white, so normalised pixels come this near to -1 and 1
-CHANCE_AUROC = 0.6  # the mean of five attributes; labels that belong to other images give 0.5
+REACH = 0.9  # photographs have nearly black and nearly white pixels, so normalised pixels reach at least this value
+CHANCE_AUROC = 0.6  # mean over the five attributes; labels shuffled across images give 0.5
 
 
 @dataclass(frozen=True)
 class Check:
-    """One expectation. A "fault" means the study is wrong where it fails; a "remark" is a fact worth knowing."""
+    """One sanity check. If a "fault" fails, the study is wrong; if a "remark" fails, that is worth knowing."""
 
     name: str
     expected: str
@@ -58,14 +58,14 @@ class Check:
     severity: str = "fault"
 
     def __post_init__(self):
-        object.__setattr__(self, "passed", bool(self.passed))  # NumPy's own is none of JSON's
+        object.__setattr__(self, "passed", bool(self.passed))  # JSON cannot write NumPy's bool
 
 
 class Checks:
-    """The checks of one notebook: printed as they are made, and kept in the run's scorecard.
+    """The checks of one notebook, which are printed and written to the run's scorecard.
 
-    `path` is the scorecard, a JSON list of the checks of all notebooks; those that this notebook made before
-    are dropped from it. A check made again replaces the one of its name.
+    `path` is the scorecard, a JSON list of the checks of all notebooks. Checks from an earlier execution of this
+    notebook are removed from it. A new check replaces an earlier one of the same name.
     """
 
     def __init__(self, notebook: str, path: Path):
@@ -74,18 +74,18 @@ class Checks:
         self._write()
 
     def expect(self, name: str, expected: str, measured: str, passed: bool, severity: str = "fault"):
-        """Record and print one check; the notebook goes on either way."""
+        """Record and print one check; a failed check does not stop the notebook."""
         self.add(Check(name, expected, measured, passed, severity))
 
     def add(self, check: Check):
-        """Record and print a check that was made elsewhere."""
+        """Record and print a check that a probe returned."""
         self.made[check.name] = check
         self._write()
         word = "PASS" if check.passed else "FAIL" if check.severity == "fault" else "NOTE"
         print(f"{word}  {check.name}: expected {check.expected}, measured {check.measured}")
 
     def conclusion(self, text: str) -> str:
-        """Return `text`, with the remarks that were made; where a fault was found, say so in its place."""
+        """Return `text` with the failed remarks added; if there are faults, return a sentence that names them."""
         failed = {kind: self._failed(kind) for kind in ("fault", "remark")}
         if failed["fault"]:
             return f"**No conclusion can be drawn here.** Checks that failed: {'; '.join(failed['fault'])}."
@@ -99,22 +99,22 @@ class Checks:
 
     @property
     def rows(self) -> list[dict]:
-        """Return the checks as plain rows, for the results."""
+        """The checks as dictionaries of plain types, for the results file."""
         return [asdict(check) | {"notebook": self.notebook} for check in self.made.values()]
 
     def _write(self):
         others = [row for row in read_scorecard(self.path) if row["notebook"] != self.notebook]
-        rows = sorted(others + self.rows, key=lambda row: row["notebook"])  # in the notebooks' order: numbered
+        rows = sorted(others + self.rows, key=lambda row: row["notebook"])  # names begin with numbers
         write_text(self.path, json.dumps(rows, indent=1, ensure_ascii=False))
 
 
 def read_scorecard(path: Path) -> list[dict]:
-    """Return the checks of a run, {name, expected, measured, passed, severity, notebook}; none where none was made."""
+    """Return the checks of a run as {name, expected, measured, passed, severity, notebook}; [] if there is no file."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
 def verdict(rows: list[dict]) -> tuple[str, bool]:
-    """Return a scorecard in one line, that names its faults, and whether it has none."""
+    """Return a one-line summary that names the faults, and whether there are none."""
     failed = [row for row in rows if not row["passed"]]
     faults = [f"{row['name']} ({row['notebook']})" for row in failed if row["severity"] == "fault"]
     remarks = len(failed) - len(faults)
@@ -126,14 +126,14 @@ def verdict(rows: list[dict]) -> tuple[str, bool]:
 
 
 def inputs_normalised(images: torch.Tensor, what: str) -> Check:
-    """Check that images fill [-1, 1], as pixels in [0, 1] or [0, 255] do not; `what` they are, in words."""
+    """Check that the pixels fill [-1, 1]; pixels in [0, 1] or [0, 255] fail. `what` describes the images in words."""
     low, high = images.min().item(), images.max().item()
     passed = -1 <= low <= -REACH and REACH <= high <= 1
     return Check(f"pixels of {what} fill their range", "-1 to 1", f"{low:.2f} to {high:.2f}", passed)
 
 
 def targets_are_the_files(split: Split, dataset: Dataset) -> Check:
-    """Check that each image of a split has the labels which the annotation file gives to its name."""
+    """Check that the targets of each image are the labels of its file name in the annotations."""
     listed = dataset.annotations.loc[split.names, list(ATTRIBUTES)].to_numpy(np.float32)
     wrong = int((listed != split.targets.cpu().numpy()).any(1).sum())
     name = f"the {split.name} targets are the files' labels, image by image"
@@ -141,11 +141,11 @@ def targets_are_the_files(split: Split, dataset: Dataset) -> Check:
 
 
 def no_copies_across(copies: dict[str, int], dataset: Dataset) -> Check:
-    """Check that no image lies in two splits; the official CelebA's known copies are a remark, more are a fault.
+    """Check that no image is in two splits; copies that CelebA is known to have are a remark, more are a fault.
 
-    `copies` are `labels.copies`'. Other splits of the same photographs may part any of the known copies. Of a subset,
-    as many are allowed as chance puts there: of n known pairs a share s of the images holds about n s², give or
-    take three times the root of that.
+    `copies` is the result of `labels.copies`. With splits other than the official ones, any known copy may be in two
+    splits. A random subset with a share s of the images contains both images of about n s² of the n known pairs;
+    three standard deviations, 3 √(n s²), are added to that.
     """
     crossing = sum(number for pair, number in copies.items() if "/" in pair)
     known = sum(number for pair, number in OFFICIAL_COPIES.items() if "/" in pair)
@@ -157,7 +157,7 @@ def no_copies_across(copies: dict[str, int], dataset: Dataset) -> Check:
 
 
 def gradient_stays_in_its_sample(model: nn.Module, images: torch.Tensor) -> Check:
-    """Check, in eval mode, that the logits of one image of a batch depend on the pixels of no other."""
+    """Check, in eval mode, that the logits of one image do not depend on the other images of the batch."""
     model.eval()
     inputs = images.detach().clone().requires_grad_()
     middle = len(inputs) // 2
@@ -168,7 +168,7 @@ def gradient_stays_in_its_sample(model: nn.Module, images: torch.Tensor) -> Chec
 
 
 def every_parameter_learns(model: nn.Module, train: Split, config: Config) -> Check:
-    """Check that one step of the optimizer moves every parameter tensor of a copy of the model."""
+    """Check that one optimizer step changes every parameter tensor; the step is done on a copy of the model."""
     probe = copy.deepcopy(model).train()
     before = {name: parameter.detach().clone() for name, parameter in probe.named_parameters()}
     batches = endless_batches(train, config.batch_size, torch.Generator().manual_seed(config.seed))
@@ -179,19 +179,19 @@ def every_parameter_learns(model: nn.Module, train: Split, config: Config) -> Ch
 
 
 def images_tell_labels(logits: np.ndarray, targets: np.ndarray) -> Check:
-    """Check that a simple model's logits on valid rank the labels better than chance."""
-    area = float(metrics.per_attribute(logits, targets)["auroc"].mean())  # NaN for a diverged model: not passed
+    """Check that a simple model's logits (N, 5) on valid have a mean AUROC above chance."""
+    area = float(metrics.per_attribute(logits, targets)["auroc"].mean())  # NaN for a diverged model, which fails
     name = "the images tell of their labels (logistic regression)"
     return Check(name, f"mean AUROC > {CHANCE_AUROC:g}", f"{area:.3f}", area > CHANCE_AUROC)
 
 
 def blanked(split: Split) -> Split:
-    """Return the split with every image the same grey: what is left to learn is the labels' rates."""
+    """Return the split with all images grey, so that only the base rates of the labels can be learnt."""
     return dataclasses.replace(split, images=torch.full_like(split.images, 128))
 
 
 def shuffled(split: Split, seed: int) -> Split:
-    """Return the split with its labels dealt to other images: what is left to learn is the labels' rates."""
+    """Return the split with labels shuffled across images, so that only their base rates can be learnt."""
     order = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))
     return dataclasses.replace(split, targets=split.targets[order.to(split.targets.device)])
 
@@ -199,11 +199,11 @@ def shuffled(split: Split, seed: int) -> Split:
 def no_better_than_constant(
     name: str, model: nn.Module, split: Split, precision: str = "auto", most: float = math.inf
 ) -> Check:
-    """Check that a model which was given nothing to learn from scores no better than the best constant answer.
+    """Check that a model trained as a negative control is not better than the best constant prediction.
 
-    The best constant's loss is the entropy of the split's own rates. What chance may give is three standard
-    errors of the difference between the two losses, image by image. `most` is how much worse it may be: a model
-    that began at the rates and saw grey images alone has no reason to leave them.
+    The loss of the best constant is the entropy of the split's base rates. The tolerance for chance is three standard
+    errors of the per-image difference between the two losses. The model's loss may exceed the constant's by at most
+    `most`: a model that starts at the base rates and sees only grey images should stay there.
     """
     truth = split.targets.cpu().numpy()
     rates = truth.mean(0)
@@ -216,9 +216,9 @@ def no_better_than_constant(
 
 
 def train_and_eval_mode_agree(model: nn.Module, train: Split, config: Config) -> Check:
-    """Compare the loss of the same unaugmented train images in train and eval mode, without learning.
+    """Check that the loss of the same unaugmented train images is similar in train mode and in eval mode.
 
-    They differ by dropout and by batch normalisation, whose running averages lag behind weights that move fast.
+    The modes differ in dropout and in batch normalisation, whose running averages lag behind fast-changing weights.
     """
     losses = mode_losses(model, train, config)
     passed = losses["eval"] < 1.25 * losses["train"] + 0.05
@@ -228,10 +228,10 @@ def train_and_eval_mode_agree(model: nn.Module, train: Split, config: Config) ->
 
 @torch.no_grad()
 def mode_losses(model: nn.Module, train: Split, config: Config) -> dict[str, float]:
-    """Return the mean loss over a split by mode, in batches as in training; the model stays as it is."""
+    """Return the mean loss over a split in eval and in train mode, in training batches; the model is unchanged."""
     probe, plain, losses = copy.deepcopy(model), config.but(label_smoothing=0.0), {}
     batches = torch.arange(len(train)).split(config.batch_size)
-    for mode in ("eval", "train"):  # in this order: train mode moves the running averages
+    for mode in ("eval", "train"):  # eval comes first, since train mode changes the running averages
         probe.train(mode == "train")
         total = sum(
             batch_loss(probe, normalise(train.gather(b)), train.targets[b.to(train.device)], plain) * len(b)
@@ -243,7 +243,7 @@ def mode_losses(model: nn.Module, train: Split, config: Config) -> dict[str, flo
 
 
 def did_not_diverge(history: pd.DataFrame, training: str = "the final training") -> Check:
-    """Check that a training's losses on train and valid stayed finite, and ended no higher than they began."""
+    """Check that the losses on train and valid stayed finite and the train loss ended no higher than it began."""
     losses = history[["train_loss", "val_loss"]]
     ended = float(losses["train_loss"].iloc[-1])
     sound = bool(np.isfinite(losses.to_numpy(float)).all()) and ended <= float(losses["train_loss"].iloc[0])
@@ -251,7 +251,7 @@ def did_not_diverge(history: pd.DataFrame, training: str = "the final training")
 
 
 def predictions_move(answers: list[np.ndarray]) -> Check:
-    """Check that a fixed batch's probabilities, one array (B, 5) an epoch, change from each epoch to the next."""
+    """Check that the probabilities of a fixed batch, one array (B, 5) per epoch, change from epoch to epoch."""
     steps = [float(np.abs(after - before).mean()) for before, after in itertools.pairwise(answers)]
     measured = f"{min(steps):.4f} at least" if steps else "one epoch only"
     return Check(
@@ -260,7 +260,7 @@ def predictions_move(answers: list[np.ndarray]) -> Check:
 
 
 def same_logits(model: nn.Module, other: nn.Module, split: Split, precision: str = "auto") -> Check:
-    """Check that two models answer a split alike."""
+    """Check that the logits of two models on a split differ by less than 1e-4."""
     pair = (predict_logits(each, split, precision) for each in (model, other))
     difference = float(np.abs(np.subtract(*pair)).max())
     name = "the reloaded checkpoint gives the same logits"

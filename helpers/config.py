@@ -1,4 +1,4 @@
-"""What the study is about, where its folders are, and the parameters of one run, checked."""
+"""The study's attributes, splits and folders, and the parameters of a run with their checks."""
 
 import dataclasses
 import difflib
@@ -24,14 +24,14 @@ MEAN = STD = 0.5  # pixels in [0, 1] become [-1, 1]; the same for all splits
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
-# What runs produce lies beside the notebooks, or where CELEBA_STUDY_HOME says (a scratch disk, say).
+# Runs write next to `helpers/`, or into the folder that CELEBA_STUDY_HOME names (on a scratch disk, for example).
 HOME = Path(os.environ.get("CELEBA_STUDY_HOME") or ROOT).expanduser().resolve()
 RUNS, FIGURES, CHECKPOINTS, DATA = (HOME / name for name in ("runs", "figures", "checkpoints", "data"))
 
-# The compact network trained on a tenth of CelebA, which is kept in git: what answers where no other is named.
+# The compact network trained on a tenth of CelebA. It is kept in git and is the default checkpoint for predictions.
 SHIPPED = ROOT / "checkpoints" / "compact-celeba-tenth.pt"
 
-# CelebA's own file names, which the drawn faces take over
+# CelebA's own file names; the drawn faces use them too
 ATTRIBUTE_FILE = "list_attr_celeba.txt"
 PARTITION_FILE = "list_eval_partition.txt"
 IDENTITY_FILE = "identity_CelebA.txt"
@@ -46,17 +46,17 @@ RECIPE = {
     "ema": 0.998,
     "mirror": True,
 }
-"""The recipe of the additional iteration (M8), with which benchmarks/accuracy.py trains the compact network.
+"""The training recipe of M8, the same as that of the compact network in benchmarks/accuracy.py.
 
-`lr` is the peak of the cycle, `weight_decay` is AdamW's, `ema` the decay per step. M8 uses it with no dropout and no
-label smoothing, as the benchmark does.
+`lr` is the peak of the one-cycle schedule, `weight_decay` is decoupled (AdamW), and `ema` is the EMA decay per step.
+The recipe has no dropout and no label smoothing.
 """
 
 FACTORS = ("lr", "weight_decay", "channels_block3", "dropout")
 """The hyper-parameters that the grid search varies."""
 
 META = {"input_shape": (3, IMAGE_SIZE, IMAGE_SIZE), "num_classes": len(ATTRIBUTES), "attributes": ATTRIBUTES}
-"""The task: the shape of an input image, the number of outputs, and the attributes that they answer."""
+"""The task: the shape of an input image, the number of outputs, and the attributes that they predict."""
 
 
 def _between(low: float, high: float):
@@ -73,7 +73,7 @@ _RUN_NAME = (
     "letters, digits, '.', '_' and '-', beginning with a letter or a digit (at most 80)",
 )
 
-# What describes an experiment's data and machine, and not its hyper-parameters
+# Parameters that describe the data and the machine; all others are hyper-parameters
 _SHARED = (
     *("run_name", "data_root", "allow_missing", "drop_duplicates", "device", "precision", "seed"),
     *("train_images", "valid_images"),
@@ -88,15 +88,15 @@ def _parameter(default, rule=_FREE):
 class Config:
     """The parameters of one experiment; the defaults are the course's protocol.
 
-    Each field states its type, its default and its range, and is checked on construction: StudyError names the one
-    that is wrong.
+    Each field has a type, a default and a range. They are checked on construction: a wrong value raises StudyError,
+    which names the parameter.
     """
 
     run_name: str = _parameter("study", _RUN_NAME)
-    data_root: str = _parameter("")  # a CelebA folder, or "drawn"; empty: $CELEBA_ROOT, else data/
-    allow_missing: bool = _parameter(False)  # read a subset of the listed images
+    data_root: str = _parameter("")  # a CelebA folder, or "drawn"; "": $CELEBA_ROOT, or else data/
+    allow_missing: bool = _parameter(False)  # accept a copy of which some listed images are missing
     drop_duplicates: bool = _parameter(False)  # drop train images that are byte-identical to one of valid or test
-    device: str = _parameter("auto", _one_of("auto", "cpu", "cuda"))  # auto: cuda where there is one
+    device: str = _parameter("auto", _one_of("auto", "cpu", "cuda"))  # auto: cuda if there is a GPU
     precision: str = _parameter("auto", _one_of("auto", "fp32", "bf16"))  # auto: fp32 on a CPU, bf16 on a GPU
     seed: int = _parameter(42, _between(0, 2**32 - 1))
     max_epochs: int = _parameter(20, _between(1, 10_000))
@@ -104,14 +104,14 @@ class Config:
     lr: float = _parameter(0.005, _between(1e-8, 10))
     weight_decay: float = _parameter(1e-5, _between(0, 1))
     arch: str = _parameter("course", _one_of("course", "compact", "fine", "fine_deep", "teacher"))  # the network
-    mirror: bool = _parameter(False)  # average the logits of an image and of its mirror image
-    channels_block3: int = _parameter(256, _between(1, 4096))  # of the course's network
+    mirror: bool = _parameter(False)  # test-time augmentation: average the logits of an image and its mirror
+    channels_block3: int = _parameter(256, _between(1, 4096))  # of the course's network only
     dropout: float = _parameter(0.0, _between(0, 0.95))
     schedule: str = _parameter("constant", _one_of("constant", "one_cycle"))  # of the learning rate
-    optimizer: str = _parameter("adam", _one_of("adam", "adamw"))  # adamw: decoupled decay, of weights alone
+    optimizer: str = _parameter("adam", _one_of("adam", "adamw"))  # adamw: decoupled decay, of weights only
     ema: float = _parameter(0.0, _between(0, 0.99999))  # EMA decay per step; 0 disables it
-    label_smoothing: float = _parameter(0.0, _between(0, 0.5))  # s: targets become s/2 and 1 - s/2
-    train_images: int = _parameter(0, _between(0, 10**7))  # 0: all; otherwise a random subset drawn by the seed
+    label_smoothing: float = _parameter(0.0, _between(0, 0.5))  # with s, targets are s/2 and 1 - s/2
+    train_images: int = _parameter(0, _between(0, 10**7))  # 0: all; else a random subset that depends on the seed
     valid_images: int = _parameter(0, _between(0, 10**7))
 
     def __post_init__(self):
@@ -120,23 +120,24 @@ class Config:
             object.__setattr__(self, field.name, value)
 
     def but(self, **changes) -> "Config":
-        """Return a copy with some parameters changed (and checked)."""
+        """Return a copy with some parameters changed; they are checked too."""
         return dataclasses.replace(self, **changes)
 
     def with_recipe(self, **changes) -> "Config":
-        """Return RECIPE on this experiment's data, seed and device; every other parameter keeps the course's value.
+        """Return a Config with RECIPE, and with this experiment's data, seed and device.
 
-        Nothing else is taken over: an ablation that was measured without dropout is repeated without dropout.
+        All other parameters have the course's values, whatever they are in this Config: the ablation was measured
+        without dropout, so it is repeated without dropout. `changes` take precedence.
         """
         return Config(**{name: getattr(self, name) for name in _SHARED} | RECIPE | changes)
 
     def to_dict(self) -> dict:
-        """Return the parameters as plain types."""
+        """Return the parameters as a dictionary of plain types."""
         return dataclasses.asdict(self)
 
 
-# name: (type, (test, what the test asks for)) of every notebook parameter; a list holds values that each pass the test.
-# These belong to a notebook alone; the others are the fields of Config.
+# name: (type, (test, description of the range)) per notebook parameter; in a list, each value must pass the test.
+# The parameters below belong to notebooks only; the fields of Config are added to them.
 RULES = {
     "seeds": (list, _between(0, 2**32 - 1)),
     "grid_lr": (list, _between(1e-8, 10)),
@@ -164,7 +165,7 @@ RULES |= {field.name: (field.type, field.metadata["rule"]) for field in dataclas
 
 
 def check_parameter(name: str, value) -> Any:
-    """Return `value` converted to the parameter's type, or raise StudyError with the values that are allowed."""
+    """Return `value` converted to the parameter's type; StudyError states the type or range if it is wrong."""
     kind, (accepts, wanted) = RULES[name]
     if kind is list:
         return _check_list(name, value, accepts, wanted)
@@ -192,7 +193,10 @@ def _a(kind: type) -> str:
 
 
 def check_parameters(notebook: str, values: dict, defaults: dict) -> dict:
-    """Check names against a notebook's parameters, then types and ranges; None only where it is the default."""
+    """Check the names, types and ranges of a notebook's parameters and return them converted.
+
+    `defaults` are the parameters of its `parameters` cell; None is accepted only if it is the default.
+    """
     for name in values:
         known(name, defaults, f"parameter of {notebook}")
     try:
@@ -205,10 +209,10 @@ def check_parameters(notebook: str, values: dict, defaults: dict) -> dict:
 
 
 def known(name: str, names, what: str) -> str:
-    """Return `name` if it is among `names`; otherwise raise StudyError, which suggests the nearest one."""
+    """Return `name` if it is among `names`; otherwise raise StudyError, which suggests the most similar name."""
     if name in names:
         return name
     names = sorted(names)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(names)}."
+    hint = f"Did you mean {near[0]!r}?" if near else f"Choose one of: {', '.join(names)}."
     raise StudyError(f"There is no {what} {name!r}. {hint}")

@@ -1,4 +1,4 @@
-"""What the notebooks show: sentences with measured numbers, tables, and conclusions that the checks allow."""
+"""Output of the notebooks: sentences with measured numbers, tables, and conclusions that depend on the checks."""
 
 import pandas as pd
 from IPython.display import HTML, Markdown, display
@@ -11,14 +11,14 @@ RATES = ("lr", "weight_decay", "valley", "steep", "minimum", "slide")  # columns
 
 
 def say(markdown: str):
-    """Show an answer, its numbers filled in from what was measured."""
+    """Show Markdown text in the notebook."""
     display(Markdown(markdown))
 
 
 def conclude(checks: Checks, conclusion: str):
-    """Show a conclusion where every check of the notebook passed; otherwise say which ones failed.
+    """Show a conclusion if no check of severity "fault" failed; otherwise show the checks that failed.
 
-    A failed *remark* does not contradict the conclusion and is added to it; a *fault* takes its place.
+    Failed checks of severity "remark" do not contradict the conclusion and are added to it.
     """
     say(checks.conclusion(conclusion))
 

@@ -1,4 +1,4 @@
-"""The folders of one run: its results, figures, checkpoints and logs, each in its place."""
+"""The folders of one run, with its results, figures, checkpoints and logs."""
 
 import json
 import time
@@ -25,11 +25,11 @@ from helpers.training.loop import KeepBest
 
 __all__ = ["Run"]
 
-OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW"}  # as the course and torch name them
+OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW"}  # the names that the course and PyTorch use
 SCORECARD = "checks.json"  # in results/
-LOGITS = "07_logits.npz"  # in results/, of the splits that 07_test measured
-TEST_LOG = "test_opened.jsonl"  # in the run's folder, and only ever added to
-# What each notebook's results hold beside what `Run.write` adds: the report and the tests read them by these names.
+LOGITS = "07_logits.npz"  # in results/: the logits of valid and test that 07_test computed
+TEST_LOG = "test_opened.jsonl"  # in the run's folder; lines are only ever added
+# The keys of each notebook's results, besides those that `Run.write` adds. The report and the tests read these.
 RESULTS = {
     "01_data": (
         *("meta", "rates", "cooccurrence", "correlation", "identities", "identities_shared", "largest_shift"),
@@ -65,11 +65,11 @@ RESULTS = {
 
 
 class Run:
-    """The folders of one run, as seen by one notebook.
+    """The folders of one run, as one notebook uses them.
 
-    Results go to runs/<run_name>/results/<notebook>.json, figures to figures/<run_name>/, weights to
-    checkpoints/<run_name>/. `dataset` is what the notebook reads, where it reads one; `parameters` are those of its
-    `parameters` cell; `checks` are its sanity checks, kept in results/checks.json with those of the other notebooks.
+    Results are written to runs/<run_name>/results/<notebook>.json, figures to figures/<run_name>/ and weights to
+    checkpoints/<run_name>/. `dataset` is None for a notebook that reads no images. `parameters` are the values of the
+    notebook's `parameters` cell. `checks` are its sanity checks; results/checks.json has those of all notebooks.
     """
 
     def __init__(
@@ -88,13 +88,13 @@ class Run:
         self.checks = Checks(notebook, self.results / SCORECARD)
 
     def write(self, **results) -> Path:
-        """Write the notebook's results, with its parameters, data and environment, as JSON.
+        """Write the notebook's results as JSON, with its parameters, data, environment and checks; return the path.
 
-        Raises ValueError where the results are not those that RESULTS names.
+        Raises ValueError if the names of the results are not those in RESULTS.
         """
         if set(results) != set(RESULTS.get(self.notebook, results)):
             wrong = sorted(set(results) ^ set(RESULTS[self.notebook]))
-            raise ValueError(f"{self.notebook} writes other results than study.RESULTS names: {', '.join(wrong)}")
+            raise ValueError(f"The results of {self.notebook} differ from those in run.RESULTS: {', '.join(wrong)}")
         content = {
             "notebook": self.notebook,
             "written": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -111,38 +111,38 @@ class Run:
         return path
 
     def read(self, notebook: str, needed_for: str = "") -> dict:
-        """Return another notebook's results; StudyError says which notebook to run where there are none."""
+        """Return another notebook's results; StudyError if it has not run. `needed_for` completes the message."""
         path = self.results / f"{notebook}.json"
         if not path.is_file():
             why = f" {needed_for}" if needed_for else ""
             raise StudyError(
-                f"{self.notebook} needs the results of {notebook}{why}, and {short_path(path)} is not there. "
+                f"{self.notebook} needs the results of {notebook}{why}, but {short_path(path)} does not exist. "
                 f"Run {notebook} first, with run_name={self.config.run_name!r}."
             )
         return json.loads(path.read_text(encoding="utf-8"))
 
     def configure(self, **changes) -> Config:
-        """Change the run's configuration, which its results are written with; return it."""
+        """Change the run's configuration, which is written with the results; return the new one."""
         self.config = self.config.but(**changes)
         return self.config
 
     def load(self, split: str) -> Split:
-        """Load a split for the run's device, as many images of train and valid as the parameters say."""
+        """Load a split for the run's device, with `train_images` or `valid_images` images where these are set."""
         limit = {"train": self.config.train_images, "valid": self.config.valid_images}.get(split, 0)
         return load_split(self.dataset, split, choose_device(self.config.device), limit, self.config.seed)
 
     def clear_results(self):
-        """Remove this notebook's results of an earlier run, so that none are taken for those of an interrupted one."""
+        """Remove this notebook's earlier results, so that they are not read if its new execution is interrupted."""
         (self.results / f"{self.notebook}.json").unlink(missing_ok=True)
 
     def has(self, notebook: str) -> bool:
-        """Say whether that notebook's results are there."""
+        """Return whether a notebook has written its results."""
         return (self.results / f"{notebook}.json").is_file()
 
     def save_figure(self, figure, name: str, note: str = "") -> Path:
-        """Save a figure as figures/<run_name>/<notebook>_<name>.png; drawn faces are said to be drawn.
+        """Save a figure as figures/<run_name>/<notebook>_<name>.png and return the path.
 
-        `note` stands below it: how many images, which seeds.
+        `note` is written below the figure: number of images, seeds. Figures of drawn faces are marked as such.
         """
         if note:
             figure.text(0.0, -0.01, note, ha="left", va="top", fontsize=7.5, color="#555")
@@ -162,17 +162,17 @@ class Run:
         save_checkpoint(path, model, config or self.config, epoch, metrics, source)
 
     def follow(self, name: str, config: Config, last: bool = False) -> "Follower":
-        """Return an `on_epoch` for `fit` that logs the training and saves its best checkpoint as <name>.pt.
+        """Return an `on_epoch` for `fit` that logs the training and saves its best epoch as <name>.pt.
 
-        With `last`, the newest epoch's is saved as last.pt too. Checkpoints of an earlier training are removed, so
-        that none is taken for this one's.
+        With `last`, the latest epoch is also saved, as last.pt. Checkpoints of an earlier training are removed first,
+        so that they cannot be mistaken for those of this one.
         """
         for old in [name, "last"] if last else [name]:
             (self.checkpoints / f"{old}.pt").unlink(missing_ok=True)
         return Follower(self, name, config, last)
 
     def write_config(self, config: Config):
-        """Write runs/<run_name>/config.yaml in the course's form."""
+        """Write runs/<run_name>/config.yaml in the course's format."""
         content = {
             "model": {
                 **architecture(config),
@@ -193,8 +193,8 @@ class Run:
         write_text(self.folder / "config.yaml", yaml.safe_dump(content, sort_keys=False))
 
     def tensorboard(self, name: str) -> Callable[[dict, object], None]:
-        """Return an `on_epoch` for `fit` that logs to runs/<run_name>/tensorboard/<name>, begun anew."""
-        from torch.utils.tensorboard import SummaryWriter  # a second to import: only where it is used
+        """Return an `on_epoch` for `fit` that logs to runs/<run_name>/tensorboard/<name>; older logs are removed."""
+        from torch.utils.tensorboard import SummaryWriter  # takes a second to import
 
         folder = self.folder / "tensorboard" / name
         for old in folder.glob("events.out.tfevents.*"):
@@ -210,21 +210,21 @@ class Run:
         return log
 
     def trained_checkpoint(self, allow_unfinished: bool = False) -> Path:
-        """Return the path of the final training's best checkpoint.
+        """Return the path of the best checkpoint of the final training.
 
-        06_final writes its results when it is done: raises StudyError where they are missing, since its training was
-        interrupted, unless `allow_unfinished`.
+        06_final writes its results last. If the checkpoint exists but the results do not, the training was
+        interrupted: StudyError, unless `allow_unfinished` is true.
         """
         path = self.checkpoints / "best.pt"
         if path.is_file() and not self.has("06_final") and not allow_unfinished:
             raise StudyError(
-                f"06_final of the run {self.config.run_name!r} was interrupted: {short_path(path)} is there, but its "
-                "results are not. Run 06_final to its end, or set allow_unfinished = True to open test for it."
+                f"06_final of the run {self.config.run_name!r} was interrupted: {short_path(path)} exists, but its "
+                "results do not. Run 06_final again, or set allow_unfinished = True to test this checkpoint anyway."
             )
         return path
 
     def open_test(self, device: torch.device, checkpoints: list[Path]) -> Split:
-        """Load the test split, after writing down who opens it, when and for which checkpoints (TEST_LOG)."""
+        """Load the test split, after logging in TEST_LOG who opens it, when and for which checkpoints."""
         record = {
             "when": datetime.now(UTC).isoformat(timespec="seconds"),
             "who": user(),
@@ -236,27 +236,27 @@ class Run:
         return load_split(self.dataset, "test", device)
 
     def save_logits(self, logits: dict[str, np.ndarray]):
-        """Keep the logits of each split for the notebooks that look closer, with the data that they belong to."""
+        """Save the logits (N, 5) of each split for the appendix, with the fingerprint of the dataset."""
         arrays: dict[str, Any] = {"data": np.array(self.dataset.fingerprint), **logits}
         np.savez(self.results / LOGITS, **arrays)
 
     def tested(self) -> tuple[dict[str, np.ndarray], dict[str, Split]]:
-        """Return the logits that 07_test saved, and their splits, by name.
+        """Return the logits of valid and test that 07_test saved, and the two splits, both by name.
 
-        Raises StudyError where 07_test has not run, or where it ran on other data. Test is not opened by this: the
-        log has no new entry, as nothing is predicted and nothing can be chosen.
+        Raises StudyError if 07_test has not run, or if it ran on another dataset. This does not count as opening the
+        test split, so nothing is logged: no new predictions are made.
         """
         self.read("07_test", "and the logits that it saved")
         with np.load(self.results / LOGITS) as saved:
             if str(saved["data"]) != self.dataset.fingerprint:
-                raise StudyError("07_test ran on other data than these. Set data_root to its data, or run it again.")
+                raise StudyError("07_test ran on another dataset. Set data_root to that dataset, or run 07_test again.")
             logits = {name: saved[name] for name in ("valid", "test")}
         device = choose_device(self.config.device)
         return logits, {name: load_split(self.dataset, name, device) for name in logits}
 
     @property
     def test_openings(self) -> list[dict]:
-        """Every opening of the test split in this run, the oldest first."""
+        """The log of all openings of the test split in this run, oldest first."""
         return read_jsons(self.folder / TEST_LOG)
 
     def _describe_data(self) -> dict | None:
@@ -278,7 +278,7 @@ class Run:
 
 
 class Follower(KeepBest):
-    """Keeps the best epoch of a training, as `KeepBest` does, and writes its checkpoint and its TensorBoard log."""
+    """An `on_epoch` like `KeepBest` that also writes the checkpoints and the TensorBoard log of a training."""
 
     def __init__(self, run: Run, name: str, config: Config, last: bool):
         super().__init__()
@@ -298,9 +298,9 @@ def _make(folder: Path):
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StudyError(f"The folder {folder} cannot be made ({error.strerror or error}).") from error
+        raise StudyError(f"The folder {folder} cannot be created ({error.strerror or error}).") from error
 
 
 def short_path(path: Path) -> str:
-    """Return a path as one types it in the project's folder, where it lies there."""
+    """Return a path relative to the project's folder if it is inside it, or else as it is."""
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)

@@ -1,4 +1,4 @@
-"""What every notebook of the study begins with."""
+"""The start of every notebook: one call that checks the parameters and opens the dataset and the run."""
 
 import ast
 import dataclasses
@@ -21,7 +21,7 @@ ORDER = tuple(RESULTS)
 
 
 class Session(NamedTuple):
-    """What every notebook works with."""
+    """The objects that every notebook works with."""
 
     run: Run
     dataset: Dataset
@@ -31,11 +31,11 @@ class Session(NamedTuple):
 
 
 def start(notebook: str, namespace: Mapping) -> Session:
-    """Begin a notebook: check its parameters, choose the device, set the seed, and open the dataset and the run.
+    """Check the parameters of a notebook, choose the device, set the seed, and open the dataset and the run.
 
-    `namespace` is the notebook's `globals()`, in which its parameters stand. Parameters that are None have no say:
-    the configuration then has the course's value. Raises StudyError where a parameter is wrong, or where the dataset
-    or the device is missing.
+    `namespace` is the notebook's `globals()`, which contains its parameters. Parameters that are None are not set: the
+    configuration then keeps the course's value. Raises StudyError if a parameter is wrong, or if the dataset or the
+    device is missing.
     """
     defaults = notebook_parameters(notebook)
     parameters = check_parameters(notebook, {name: namespace[name] for name in defaults}, defaults)
@@ -50,7 +50,7 @@ def start(notebook: str, namespace: Mapping) -> Session:
 
 
 def notebook_parameters(notebook: str) -> dict:
-    """Return the names and defaults in the notebook's `parameters` cell, in order."""
+    """Return the names and default values in a notebook's `parameters` cell, in order."""
     content = json.loads((NOTEBOOKS / f"{notebook}.ipynb").read_text(encoding="utf-8"))
     cell = next(cell for cell in content["cells"] if "parameters" in cell["metadata"].get("tags", []))
     assignments = ast.parse("".join(cell["source"])).body

@@ -1,4 +1,4 @@
-"""This room trains networks and helps to choose how: the training loop, the learning-rate finder, the grid search.
+"""This room trains networks: the optimizer, the training loop, the learning-rate finder and the grid search.
 
 It may import `evaluation` and the rooms before it.
 """

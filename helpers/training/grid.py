@@ -1,4 +1,4 @@
-"""The course's grid: trials, each trained once a seed, one after the other or side by side; none is run twice."""
+"""The grid search: every trial is trained once per seed, one at a time or in parallel; finished trials are kept."""
 
 import contextlib
 import hashlib
@@ -27,14 +27,14 @@ from helpers.system.files import append_json, read_jsons
 from helpers.system.progress import bar, line
 from helpers.training.loop import fit
 
-ATTEMPTS = 2  # at a trial that fails, before the others' results are returned without it
-BACKWARD_TOO = 3  # a training step's work in forward passes: the backward pass is about two (Kaplan et al., 2020)
-MEMORY_PER_TRIAL = 1.5e9  # bytes: torch itself, and a batch of 64 in fp32
-WORTH_A_START = 20_000  # images to train on in all: two minutes on two cores
+ATTEMPTS = 2  # per trial, before it is left out of the results
+BACKWARD_TOO = 3  # cost of a training step in forward passes; the backward pass costs about two (Kaplan et al., 2020)
+MEMORY_PER_TRIAL = 1.5e9  # bytes: PyTorch itself, and a batch of 64 images in fp32
+WORTH_A_START = 20_000  # images trained on in total from which processes pay off: two minutes on two cores
 
 
 def grid_trials(config: Config, lr, weight_decay, channels_block3, dropout, seeds=()) -> list[Config]:
-    """Return one Config a combination of the factors' values and a seed (the config's own if none is given)."""
+    """Return one Config per combination of the factors' values and seeds (default: the seed of `config`)."""
     product = itertools.product(lr, weight_decay, channels_block3, dropout)
     trials = [config.but(**dict(zip(FACTORS, values, strict=True))) for values in product]
     return [trial.but(seed=seed) for trial in trials for seed in dict.fromkeys(seeds or [config.seed])]
@@ -49,12 +49,12 @@ def run_grid(
     recorder: Callable[[str], Callable | None] = lambda name: None,
     at_once: int = 1,
 ) -> pd.DataFrame:
-    """Train every trial that `path` does not hold yet, `at_once` of them at a time; return a row each.
+    """Train every trial that is not yet in `path`, `at_once` trials at a time; return one row per finished trial.
 
-    `path` is a JSONL file, one finished trial a line; `data` names the images (a dataset's fingerprint), so
-    that a trial of other data is another trial. A trial that fails is tried again after the others; one that
-    fails again is written down as failed, is not in the table, and is tried anew by the next call.
-    `recorder(trial's name)` gives a function that takes the rows of a finished trial's history one by one.
+    `path` is a JSONL file with one line per finished or failed trial. `data` is the dataset's fingerprint: a trial on other
+    data is another trial. A trial that fails is tried again after the others. If it fails again, it is missing from
+    the table and the next call tries it again. `recorder(name)` returns a function that is called with every row of
+    a finished trial's history, or None. Raises StudyError if every trial failed, or if a process was killed.
     """
     done = read_trials(path)
     left = [trial for trial in trials if _key(trial, data) not in done]
@@ -78,13 +78,13 @@ def run_grid(
         if not (left := failed):
             break
     if len(left) == len(trials):
-        raise StudyError(f"Every trial of the grid failed, {ATTEMPTS} times each; {path} says why.")
+        raise StudyError(f"Every trial of the grid failed, {ATTEMPTS} times each. The errors are in {path}.")
     rows = [done[_key(trial, data)] for trial in trials if _key(trial, data) in done]
     return pd.DataFrame(rows).drop(columns=["key"])
 
 
 def run_name(trial: Config) -> str:
-    """Return the name of one training: its trial's, and the seed."""
+    """Return the name of one training: the trial's name and the seed."""
     return f"{trial_name(trial)}_seed{trial.seed}"
 
 
@@ -94,13 +94,13 @@ def _in_words(result: dict) -> str:
 
 
 def _key(trial: Config, data: str) -> str:
-    """Return what makes a trial's result its own: its parameters but for names, and the data."""
+    """Return a hash of the trial's parameters and the data; the run's name and the data's place do not count."""
     settings = {k: v for k, v in trial.to_dict().items() if k not in ("run_name", "data_root", "allow_missing")}
     return hashlib.sha256(json.dumps([settings, data], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def read_trials(path: Path) -> dict[str, dict]:
-    """Return the finished trials by key; failed ones are none of them."""
+    """Return the finished trials by key, without failed ones."""
     return {trial["key"]: trial for trial in read_jsons(path) if "key" in trial}
 
 
@@ -108,16 +108,16 @@ def read_trials(path: Path) -> dict[str, dict]:
 
 
 def trial_name(config: Config) -> str:
-    """Return the trial's name, as a folder: lr0.001_wd1e-05_ch192_do0.2."""
+    """Return the trial's name, which is also that of its folder, such as lr0.001_wd1e-05_ch192_do0.2."""
     return f"lr{config.lr:g}_wd{config.weight_decay:g}_ch{config.channels_block3}_do{config.dropout:g}"
 
 
 def run_trial(trial: Config, train: Split, valid: Split) -> dict:
-    """Train one trial; return its factors, its last epoch's figures and its history, fit for JSON."""
+    """Train one trial; return its factors, the scores of its last epoch and its history, all fit for JSON."""
     model = build_for(trial, choose_device(trial.device))
     history = fit(model, train, valid, trial, label=trial_name(trial))
     last = history.iloc[-1]
-    # A diverged trial is done, and ranks last; JSON has no NaN.
+    # A diverged trial counts as finished and ranks last. Its losses are None, since JSON has no NaN.
     finite = math.isfinite(last["train_loss"]) and math.isfinite(last["val_loss"])
     return {
         "name": trial_name(trial),
@@ -136,42 +136,43 @@ def run_trial(trial: Config, train: Split, valid: Split) -> dict:
 
 
 def try_trial(trial: Config, train: Split, valid: Split) -> dict:
-    """Return `run_trial`'s result; where the training fails, {"error": why}, so that the other trials go on."""
+    """Return `run_trial`'s result, or {"error": message} if the training fails, so that the other trials continue."""
     try:
         return run_trial(trial, train, valid)
     except StudyError:
         raise
-    except Exception as error:  # of any kind: out of memory, a CUDA error, a bug that one trial alone shows
+    except Exception as error:  # any kind: out of memory, a CUDA error, a bug that only one trial shows
         return {"error": f"{type(error).__name__}: {error}"}
 
 
 def how_many_at_once(trials: list[Config], images: int, device: torch.device) -> int:
-    """Return how many trials to train at a time on `images` each: on CPU one a core, as far as memory goes.
+    """Return how many trials to train at a time, with `images` training images each.
 
-    Two cores train two networks of one thread each faster than one of two threads after the other, but
-    starting the processes takes seconds (benchmarks/README.md). On a GPU: one.
+    On a CPU: one per core, if there is memory for them. Two networks with one thread each train faster than two
+    networks one after the other with two threads, but starting the processes takes seconds (benchmarks/README.md), so
+    a small grid is trained one trial at a time. On a GPU: one.
     """
     if device.type == "cuda" or sum(trial.max_epochs for trial in trials) * images < WORTH_A_START:
         return 1
-    import psutil  # not on a bare GPU node
+    import psutil  # may be missing on a GPU node
 
     room = int(psutil.virtual_memory().available / MEMORY_PER_TRIAL)
     return max(1, min(torch.get_num_threads(), len(trials), room))
 
 
 def one_by_one(trials: list[Config], train: Split, valid: Split) -> Iterator[tuple[Config, dict]]:
-    """Yield each trial and its result (`try_trial`), in order."""
+    """Yield each trial and its result from `try_trial`, in order."""
     for trial in trials:
         yield trial, try_trial(trial, train, valid)
 
 
 def side_by_side(trials: list[Config], train: Split, valid: Split, at_once: int) -> Iterator[tuple[Config, dict]]:
-    """Yield each trial and its result as they come, `at_once` trials being trained at a time, each in a process.
+    """Yield each trial and its result as soon as it is finished, with `at_once` trials in parallel processes.
 
-    The threads are shared out among the processes, and the images mapped from one file. When the iteration
-    ends early (an error, an interrupt) or this process dies, so do the others.
+    The CPU threads are divided among the processes, which map the images from one file. The processes end if the
+    iteration ends early (an error or an interrupt) or if this process dies. Raises StudyError if one was killed.
     """
-    context = get_context("spawn")  # a fork would copy torch's threads and CUDA's state half-way
+    context = get_context("spawn")  # a fork would copy PyTorch's threads and CUDA's state incompletely
     theirs, ours = context.Pipe(duplex=False)
     with tempfile.TemporaryDirectory() as folder, ours:
         file = Path(folder) / "splits.pt"
@@ -184,30 +185,30 @@ def side_by_side(trials: list[Config], train: Split, valid: Split, at_once: int)
                 yield futures[future], future.result()
         except BrokenProcessPool as error:
             raise StudyError(
-                f"A process that trained a trial was killed, most likely for want of memory ({at_once} trials at "
-                "once). The trials that are done are kept: run this again with a smaller trials_at_once."
+                f"A process that trained a trial was killed, probably because memory ran out ({at_once} trials at "
+                "once). The finished trials are kept: run this again with a smaller trials_at_once."
             ) from error
         except BaseException:
-            ours.close()  # do not wait for trials half-way
+            ours.close()  # ends the processes, so that unfinished trials are not waited for
             raise
         finally:
             pool.shutdown(cancel_futures=True)
 
 
 def _start_worker(file: Path, device: torch.device, threads: int, parent):
-    """Load the splits once a process, speak to nobody, and leave when the parent does."""
+    """Load the splits once per process, discard all output, and end the process when the parent ends."""
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
-    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (open for the process's life)
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (open until the process ends)
     torch.set_num_threads(threads)
     for split, place in torch.load(file, mmap=True, weights_only=False):
-        _splits.append(split.to(device, place))  # images too large for the GPU stay out of it here as well
+        _splits.append(split.to(device, place))  # images that did not fit on the GPU stay on the CPU here too
 
 
-_splits: list[Split] = []  # of a worker: train and valid
+_splits: list[Split] = []  # train and valid, in a worker process
 
 
 def _leave_with(parent):
-    """Wait until the parent closes its end of the pipe, or dies."""
+    """Wait until the parent closes its end of the pipe or dies; then end this process."""
     with contextlib.suppress(EOFError, OSError):
         parent.recv()
     os._exit(1)

@@ -1,4 +1,4 @@
-"""What a grid's trainings say: trials over their seeds, the noise of a seed, each factor's effect, and the edges."""
+"""Analysis of a grid search: means over the seeds, noise from seed to seed, effects of the factors, and edges."""
 
 import math
 import statistics
@@ -12,10 +12,10 @@ MEASURED = ("train_loss", "val_loss", "val_f1", "val_acc")
 
 
 def by_trial(trainings: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a trial, the best first: means over its seeds, `val_loss_std` and `val_f1_std`, and sums of cost.
+    """Return one row per trial, best first: means over its seeds, their standard deviations, and the total cost.
 
-    `trainings` has one row a trial and seed. A trial of which a seed diverged has no loss, and ranks last; one that
-    lacks a seed which others have ranks behind those. Ties go to the smaller network. `history` is the first seed's.
+    `trainings` has one row per trial and seed. Trials that lack a seed rank behind complete ones, and trials with a
+    diverged seed, which have no mean loss, rank last. Ties go to the smaller network. `history` is the first seed's.
     """
     trials = trainings.astype(dict.fromkeys(MEASURED, float)).groupby("name", sort=False)
     table = trials[[*FACTORS, "parameters", "max_epochs", "history"]].first()
@@ -31,12 +31,12 @@ def by_trial(trainings: pd.DataFrame) -> pd.DataFrame:
 
 
 def best_trial(table: pd.DataFrame) -> dict:
-    """Return the factors of the best of `by_trial`'s rows."""
+    """Return the factors of the best trial, which is the first row of a `by_trial` table."""
     return {factor: table.iloc[0][factor].item() for factor in FACTORS}
 
 
 def seed_noise(trainings: pd.DataFrame) -> float | None:
-    """Return the standard deviation of the valid loss from seed to seed, pooled over the trials; None for one seed."""
+    """Return the pooled standard deviation of the valid loss over the seeds of each trial; None for one seed."""
     losses = trainings.astype({"val_loss": float}).dropna(subset="val_loss").groupby("name")["val_loss"]
     freedom = (losses.size() - 1).sum()
     if not freedom:
@@ -46,9 +46,9 @@ def seed_noise(trainings: pd.DataFrame) -> float | None:
 
 
 def over_seeds(rows: list[dict] | None) -> dict[str, tuple[float, float]] | None:
-    """Return mean and standard deviation of each score over a training's seeds; None for fewer than two.
+    """Return the mean and the standard deviation of each score over a training's seeds; None for fewer than two.
 
-    `rows` are `loop.fit_seeds`', as 06_final writes them; a seed that diverged has no loss, and is left out.
+    `rows` are those of `loop.fit_seeds`, as 06_final writes them; a diverged seed has no loss and is left out.
     """
     rows = [row for row in rows or [] if row["loss"] is not None]
     if len(rows) < 2:
@@ -58,14 +58,15 @@ def over_seeds(rows: list[dict] | None) -> dict[str, tuple[float, float]] | None
 
 
 def factor_effects(trainings: pd.DataFrame) -> pd.DataFrame:
-    """Return, for each value of each factor, its valid loss, and its difference from the factor's first value.
+    """Return the valid loss of each value of each factor, and its difference from the factor's lowest value.
 
-    Columns: factor, value, best and mean (over the other factors, of the trials' means), trials, and, but for the
-    first value, difference, its 95 % interval low and high, what that is over (n, of) and the verdict. The
-    difference is the mean over pairs of trainings alike in all other factors and in the seed. With several seeds
-    the interval is Student's over the seeds' mean differences, and the verdict "lower", "higher" or "within
-    noise". There is none ("one seed") where there is one: its interval is over the pairs, and knows nothing of the
-    noise of a seed; nor where pairs are missing because a training diverged ("some diverged").
+    Columns: factor, value, best and mean (of the trials' mean losses, over the other factors), trials. Except for the
+    lowest value: difference, its 95 % interval (low, high), the sample of the interval (n, of) and verdict.
+
+    The difference is the mean over pairs of trainings that agree in the seed and all other factors. With several
+    seeds, the interval is Student's t over the mean difference of each seed, and the verdict is "lower", "higher" or
+    "within noise". With one seed, the interval is over the pairs, which does not include the noise from seed to seed,
+    so the verdict is "one seed". It is "some diverged" if pairs are missing because a training diverged.
     """
     table = by_trial(trainings)
     rows = []
@@ -100,8 +101,8 @@ def _difference(trainings: pd.DataFrame, factor: str, value, reference) -> dict:
 
 
 def _interval(values: pd.Series) -> tuple[float, float, int]:
-    """Return the mean, the reach of Student's 95 % interval on either side (NaN for fewer than two), and n."""
-    from scipy import stats  # comes with scikit-learn
+    """Return the mean, the half-width of Student's 95 % interval (NaN for fewer than two values), and n."""
+    from scipy import stats  # a dependency of scikit-learn
 
     count = len(values)
     reach = stats.t.ppf(0.975, count - 1) * values.std() / math.sqrt(count) if count > 1 else math.nan
@@ -109,10 +110,11 @@ def _interval(values: pd.Series) -> tuple[float, float, int]:
 
 
 def edges(table: pd.DataFrame, best: dict) -> list[dict]:
-    """Return the factors whose value in the `best` trial is the smallest or largest tried, with the next one to try.
+    """Return the factors whose value in the `best` trial is the smallest or the largest one tried.
 
-    `next` is one step further of the same size as the last one: a ratio, but a difference for dropout. It is
-    None where the value cannot be exceeded (no dropout, no weight decay).
+    Each row has factor, best, side ("smallest" or "largest") and `next`, the value to try next. It is one step
+    further, as large as the last step of the grid: a ratio, or a difference for dropout. It is None if the best value
+    is 0, which cannot be lowered.
     """
     found = []
     for factor in FACTORS:
@@ -135,14 +137,14 @@ def _one_further(factor: str, best: float, neighbour: float) -> float | None:
 
 
 def curves_by_factor(trials: list[dict], best: dict, factor: str) -> dict[str, pd.DataFrame]:
-    """Return the histories of the best trial and of those that differ from it in `factor` alone, by its value."""
+    """Return the histories of the best trial and of those that differ from it only in `factor`, by its value."""
     return {
         f"{factor} {trial[factor]:g}": pd.DataFrame(trial["history"]) for trial in alike_but_for(factor, trials, best)
     }
 
 
 def alike_but_for(factor: str, trials: list[dict], best: dict) -> list[dict]:
-    """Return the best trial and those that differ from it in `factor` alone, ordered by its value."""
+    """Return the best trial and those that differ from it only in `factor`, ordered by its value."""
     others = [other for other in FACTORS if other != factor]
     alike = [trial for trial in trials if all(trial[other] == best[other] for other in others)]
     return sorted(alike, key=lambda trial: trial[factor])

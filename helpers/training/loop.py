@@ -1,4 +1,4 @@
-"""Training and prediction on one device: `fit` and `predict_logits`."""
+"""Training, prediction and evaluation on one device."""
 
 import copy
 import math
@@ -23,7 +23,7 @@ EVALUATION_BATCH = 512
 
 @torch.inference_mode()
 def predict_logits(model: nn.Module, split: Split, precision: str = "auto") -> np.ndarray:
-    """Return the logits (N, 5) of a whole split in eval mode, without augmentation; the mode is kept."""
+    """Return the logits (N, 5) of a whole split in eval mode, without augmentation; the model's mode is restored."""
     was_training = model.training
     model.eval()
     logits = []
@@ -41,7 +41,7 @@ def evaluate(model: nn.Module, split: Split, precision: str = "auto") -> dict[st
 
 
 def every_score(model: nn.Module, split: Split, precision: str = "auto") -> dict[str, float]:
-    """Return `metrics.scores`, mean AUROC and average precision, and the accuracy of each attribute."""
+    """Return `metrics.scores`, the mean AUROC and average precision, and the accuracy per attribute."""
     logits, targets = predict_logits(model, split, precision), split.targets.cpu().numpy()
     by_attribute = metrics.per_attribute(logits, targets)
     means = by_attribute[["auroc", "average_precision"]].mean().to_dict()
@@ -59,17 +59,17 @@ def fit(
     on_epoch: Callable[[dict, nn.Module], None] | None = None,
     label: str = "train",
 ) -> pd.DataFrame:
-    """Train `model` in place for `config.max_epochs` and return its history, one row an epoch.
+    """Train `model` in place for `config.max_epochs` epochs and return its history, one row per epoch.
 
-    Columns: epoch, train_loss (the mean over the images as they were trained on, augmentation and smoothed labels
-    and all), val_loss, val_f1 (micro), val_acc (mean accuracy), lr, seconds, images_per_second; with `measure_on`,
-    training images, also train_eval_loss: their loss measured as val_loss is, in eval mode, unaugmented.
-    `on_epoch(row, model)` is called after each epoch. Stops after an epoch whose loss is not finite. With
-    `config.ema` the average of the weights is what is measured, handed to `on_epoch`, and left in `model`.
+    Columns: epoch, train_loss (the mean during training, with augmentation and label smoothing), val_loss, val_f1
+    (micro), val_acc (mean accuracy), lr (after the epoch), seconds, images_per_second. If `measure_on` is a split of
+    training images, train_eval_loss is their loss in eval mode without augmentation, comparable with val_loss.
+    `on_epoch(row, model)` is called after each epoch. Training stops after an epoch whose train loss is not finite.
+    With `config.ema`, the EMA weights are evaluated, passed to `on_epoch`, and copied into `model` at the end.
     """
     keep_freed_memory()
     generator = torch.Generator().manual_seed(config.seed)
-    torch.manual_seed(config.seed)  # dropout
+    torch.manual_seed(config.seed)  # for dropout
     optimizer = build_optimizer(model, config)
     step, measured = build_step(model, optimizer, config), model
     if config.ema:
@@ -96,14 +96,14 @@ def fit(
         if on_epoch:
             on_epoch(row, measured)
         if not math.isfinite(train_loss):
-            line(f"{label}: the loss is {train_loss} and will not come back; stopped.")
+            line(f"{label}: the train loss is {train_loss}, so training stops: it has diverged.")
             break
     model.load_state_dict(measured.state_dict())
     return pd.DataFrame(history)
 
 
 class KeepBest:
-    """An `on_epoch` that keeps the row and the weights of the epoch with the lowest valid loss."""
+    """An `on_epoch` for `fit` that keeps the row and the weights of the epoch with the lowest valid loss."""
 
     def __init__(self):
         self.row: dict | None = None
@@ -114,16 +114,16 @@ class KeepBest:
             self.row, self.weights = row, copy.deepcopy(model.state_dict())
 
     def restore(self, model: nn.Module):
-        """Put the best weights back; a model that never had a finite loss is left as it is."""
+        """Load the best weights into `model`; it is left unchanged if no epoch had a finite valid loss."""
         if self.weights is not None:
             model.load_state_dict(self.weights)
 
 
 def fit_seeds(seeds: list[int], train: Split, valid: Split, config: Config) -> pd.DataFrame:
-    """Train the network once a seed; return a row each: seed, epoch, and `every_score` on valid.
+    """Train the network once per seed; return one row per seed: seed, epoch, and `every_score` on valid.
 
-    They are those of the epoch with the lowest valid loss, as of the final training, and missing where that
-    diverged. The images are the same for all; initial weights, order, augmentation and dropout are the seed's.
+    The scores are those of the epoch with the lowest valid loss; they are missing if the training diverged. All seeds
+    use the same images; the initial weights, the order, the augmentation and the dropout depend on the seed.
     """
     rows = []
     for seed in dict.fromkeys(seeds):
@@ -139,7 +139,7 @@ def fit_seeds(seeds: list[int], train: Split, valid: Split, config: Config) -> p
 
 
 def _train_epoch(model: nn.Module, batches, step, optimizer, rates: list[float]) -> float:
-    """Return the epoch's mean loss over its images, summed on the device and read once."""
+    """Train for one epoch; return its mean loss over images, summed on the device and read once at the end."""
     model.train()
     total, count, current = 0.0, 0, None
     for (images, targets), lr in zip(batches, rates, strict=True):
@@ -151,7 +151,7 @@ def _train_epoch(model: nn.Module, batches, step, optimizer, rates: list[float])
 
 
 def _evaluation(model: nn.Module, valid: Split, measure_on: Split | None, precision: str) -> dict[str, float]:
-    """Return an epoch's row but for its training: the figures on valid and, where asked, the loss on train."""
+    """Return the part of an epoch's row that is measured in eval mode: scores on valid and the loss on `measure_on`."""
     measured = evaluate(model, valid, precision)
     row = {"val_loss": measured["loss"], "val_f1": measured["micro_f1"], "val_acc": measured["mean_accuracy"]}
     if measure_on is not None:

@@ -1,4 +1,4 @@
-"""The learning-rate range test: sweep, smooth, stop at divergence, suggest; everything else left as it was."""
+"""The learning-rate range test: a sweep of the learning rate, and the rules that suggest one from its losses."""
 
 import copy
 import math
@@ -17,18 +17,18 @@ from helpers.training.optim import build_optimizer, set_lr, train_step
 
 __all__ = ["RULES", "band", "lr_range_test", "suggest", "typical"]
 
-SMOOTHING = 0.98  # fastai's, of the exponential moving average
-DIVERGED = 4  # times the best smoothed loss, as in fastai
+SMOOTHING = 0.98  # decay per step of the moving average of the losses, as in fastai
+DIVERGED = 4  # the sweep stops at this multiple of the best smoothed loss, as in fastai
 
 
 def lr_range_test(
     model: nn.Module, train: Split, config: Config, first_lr: float, last_lr: float, steps: int
 ) -> pd.DataFrame:
-    """Train with lr rising exponentially from `first_lr` to `last_lr`; return columns lr, loss, smoothed.
+    """Train with lr rising exponentially from `first_lr` to `last_lr`; return the columns lr, loss, smoothed.
 
-    Stops when the smoothed loss exceeds four times its best, or is not finite. The model (its batch
-    statistics included) and every random generator are left as they were; the optimizer is the sweep's own.
-    Smith, "Cyclical learning rates for training neural networks" (2017), section 3.3.
+    The sweep stops early if the smoothed loss exceeds four times its lowest value or is not finite. The model,
+    including its batch-norm statistics, and all random generators are restored; the sweep has its own optimizer.
+    Source: Smith, "Cyclical learning rates for training neural networks" (2017), section 3.3.
     """
     keep_freed_memory()
     kept = copy.deepcopy(model.state_dict())
@@ -50,10 +50,10 @@ def _sweep(model: nn.Module, train: Split, config: Config, lrs: np.ndarray) -> p
     rows, average, best = [], 0.0, math.inf
     for step, lr in enumerate(bar(lrs, desc="lr sweep", unit="step"), start=1):
         set_lr(optimizer, float(lr))
-        # Read each step: the sweep must notice divergence when it happens.
+        # Read at every step, so that the sweep stops as soon as it diverges.
         loss = train_step(model, optimizer, *next(batches), config).item()
         average = SMOOTHING * average + (1 - SMOOTHING) * loss
-        smoothed = average / (1 - SMOOTHING**step)  # the bias of starting from zero taken out
+        smoothed = average / (1 - SMOOTHING**step)  # corrects the bias of an average that starts at zero
         rows.append((float(lr), loss, smoothed))
         best = min(best, smoothed)
         if not math.isfinite(smoothed) or smoothed > DIVERGED * best:
@@ -63,29 +63,29 @@ def _sweep(model: nn.Module, train: Split, config: Config, lrs: np.ndarray) -> p
 
 @dataclass(frozen=True)
 class Suggestions:
-    """What a sweep suggests: fastai's four rules' lr, and the window in which the loss falls."""
+    """The suggestions of a sweep: the lr of fastai's four rules, and the window in which the loss falls."""
 
     valley: float
     steep: float
     minimum: float
-    slide: float  # NaN where the sweep has too few steps for it
+    slide: float  # NaN if the sweep has too few steps
     window: tuple[float, float]
 
 
 def valley(lrs: np.ndarray, losses: np.ndarray) -> float:
-    """Return the lr half-way down the second third of the longest falling subsequence (fastai's default)."""
+    """Return the lr in the middle of the second third of the longest decreasing subsequence (fastai's default rule)."""
     lengths = np.ones(len(losses), int)
     for i in range(1, len(losses)):
         higher = losses[:i] > losses[i]
         lengths[i] += (lengths[:i][higher]).max(initial=0)
     end = int(lengths.argmax())
-    start = end - int(lengths[end]) if end else 0  # nothing falls
+    start = end - int(lengths[end]) if end else 0  # no loss is lower than an earlier one
     third = (end - start) / 3
     return float(lrs[start + int(third) + int(third / 2)])
 
 
 def steep(lrs: np.ndarray, losses: np.ndarray) -> float:
-    """Return the lr at which the loss falls most per unit of log lr (fastai's steep)."""
+    """Return the lr with the steepest fall of the loss per unit of log lr (fastai's steep)."""
     slopes = np.diff(losses) / np.diff(np.log(lrs))
     return float(lrs[int(slopes.argmin())])
 
@@ -96,11 +96,11 @@ def minimum(lrs: np.ndarray, losses: np.ndarray) -> float:
 
 
 def slide(lrs: np.ndarray, losses: np.ndarray, width: int = 15, threshold: float = 0.005) -> float:
-    """Return the lr left of the steep rise at the end (fastai's slide, with its two constants).
+    """Return the lr before the steep rise at the end (fastai's slide, with its two constants).
 
-    A window of `width` steps slides from the end of the curve to its beginning, as long as the loss's slopes
-    (a step, not a unit of lr) at its two ends differ by more than `threshold`; the suggestion is the lr at the
-    left end of the last such window, and at that of the first one where there is none. NaN on shorter curves.
+    A window of `width` steps slides from the end of the curve towards its beginning while the slopes of the loss (per
+    step) at its two ends differ by more than `threshold`. The suggestion is the lr at the left end of the last such
+    window, or of the first window if there is none. NaN if the curve has at most `width` steps.
     """
     if len(losses) <= width:
         return math.nan
@@ -114,7 +114,7 @@ def slide(lrs: np.ndarray, losses: np.ndarray, width: int = 15, threshold: float
 
 
 def stable_window(lrs: np.ndarray, losses: np.ndarray) -> tuple[float, float]:
-    """Return the lr where a tenth of the smoothed loss's fall is done, and the lr of its lowest point."""
+    """Return the lr at which the smoothed loss has done a tenth of its fall, and the lr of its lowest value."""
     lowest = int(losses.argmin())
     falling = losses[: lowest + 1]
     threshold = falling.max() - 0.1 * (falling.max() - losses[lowest])
@@ -123,16 +123,15 @@ def stable_window(lrs: np.ndarray, losses: np.ndarray) -> tuple[float, float]:
 
 
 RULES = (valley, steep, minimum, slide)
-"""The four rules by which fastai reads a learning rate off a sweep."""
+"""fastai's four rules, which suggest a learning rate from a sweep."""
 
 
 def suggest(sweep: pd.DataFrame, steps: int = 0) -> Suggestions:
-    """Read fastai's four suggestions, and the stable window, off a sweep's smoothed losses.
+    """Return fastai's four suggestions and the stable window from a sweep's smoothed losses.
 
-    As in fastai's `Learner.lr_find`, the first tenth of the `steps` that were planned (if not given, of those
-    made), the last five, and everything from the first value on that is not finite are left out; a sweep of
-    which too little would remain is read whole. The window goes from where a tenth of the fall is done to the
-    lowest point.
+    As in fastai's `Learner.lr_find`, the first tenth of the planned `steps` (default: the steps made), the last five
+    steps, and all steps from the first loss that is not finite are left out. If at most ten steps remain, the whole
+    sweep is used. The window is that of `stable_window`.
     """
     kept = sweep.iloc[(steps or len(sweep)) // 10 : -5]
     kept = _finite(kept if len(kept) > 10 else sweep)
@@ -142,13 +141,13 @@ def suggest(sweep: pd.DataFrame, steps: int = 0) -> Suggestions:
 
 
 def _finite(sweep: pd.DataFrame) -> pd.DataFrame:
-    """Return a sweep up to its first loss that is not finite."""
+    """Return the steps of a sweep before the first loss that is not finite."""
     bad = ~np.isfinite(sweep["smoothed"].to_numpy())
     return sweep.iloc[: int(bad.argmax())] if bad.any() else sweep
 
 
 def band(sweeps: dict[int, pd.DataFrame]) -> pd.DataFrame:
-    """Return the smoothed losses of several seeds' sweeps by lr: mean, low, high, as far as all of them got."""
+    """Return mean, low and high of several seeds' smoothed losses, one row per lr that all the sweeps reached."""
     length = min(len(_finite(sweep)) for sweep in sweeps.values())
     losses = np.stack([sweep["smoothed"].to_numpy()[:length] for sweep in sweeps.values()])
     lrs = next(iter(sweeps.values()))["lr"].to_numpy()[:length]
@@ -156,5 +155,5 @@ def band(sweeps: dict[int, pd.DataFrame]) -> pd.DataFrame:
 
 
 def typical(lrs) -> float:
-    """Return the geometric mean of some learning rates, those left out that are NaN."""
+    """Return the geometric mean of learning rates, without those that are NaN."""
     return float(np.exp(np.nanmean(np.log(lrs))))

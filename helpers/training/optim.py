@@ -1,4 +1,4 @@
-"""One step of gradient descent, its optimizer and learning rates; on a GPU it is recorded once and replayed."""
+"""One training step, its optimizer, its learning rates and the EMA; on a GPU the step is a CUDA graph."""
 
 import contextlib
 import copy
@@ -12,15 +12,15 @@ from helpers.config import Config
 from helpers.system.devices import autocast
 from helpers.system.progress import line
 
-WARM_UP = 3  # steps before one is recorded: cuDNN's choices and the optimizer's state are made in them
+WARM_UP = 3  # eager steps before the recording: in them cuDNN chooses its algorithms and the optimizer makes its state
 
 
 def build_optimizer(model: nn.Module, config: Config) -> torch.optim.Adam:
-    """Return the course's Adam (weight decay as an L2 term) or AdamW, in one fused kernel a step.
+    """Return the course's Adam (weight decay as an L2 term) or AdamW, with one fused kernel per step.
 
-    AdamW (Loshchilov and Hutter, 2019) decays the weights of convolutions and linear layers alone, not the
-    biases and batch-norm's parameters. On a GPU the learning rate is a tensor there, so that a recorded step
-    follows the schedule.
+    AdamW (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019) decays only the weights of
+    convolutions and linear layers, not the biases and the parameters of batch norm. On a GPU the learning rate is a
+    tensor on the device, so that a recorded step follows the schedule.
     """
     device = next(model.parameters()).device
     lr = torch.tensor(config.lr, device=device) if device.type == "cuda" else config.lr
@@ -33,7 +33,7 @@ def build_optimizer(model: nn.Module, config: Config) -> torch.optim.Adam:
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float):
-    """Set the learning rate of the steps to come."""
+    """Set the learning rate of all parameter groups."""
     for group in optimizer.param_groups:
         if isinstance(group["lr"], torch.Tensor):
             group["lr"].fill_(lr)
@@ -42,7 +42,7 @@ def set_lr(optimizer: torch.optim.Optimizer, lr: float):
 
 
 def learning_rates(config: Config, steps: int) -> list[float]:
-    """Return the learning rate of each of `steps` steps, and last that after them: constant, or one cycle to `lr`."""
+    """Return the learning rate of each step, and the one after the last: constant, or one cycle with peak `lr`."""
     if config.schedule == "constant":
         return [config.lr] * (steps + 1)
     optimizer = torch.optim.SGD([torch.zeros(1)])
@@ -56,7 +56,7 @@ def learning_rates(config: Config, steps: int) -> list[float]:
 
 
 def batch_loss(model: nn.Module, images, targets, config: Config) -> torch.Tensor:
-    """Return the batch's mean loss, to be differentiated; with label smoothing it is that of smoothed targets."""
+    """Return the mean binary cross-entropy of a batch, with gradients; label smoothing is applied to the targets."""
     with autocast(images.device, config.precision):
         logits = model(images)
     if config.label_smoothing:
@@ -65,7 +65,7 @@ def batch_loss(model: nn.Module, images, targets, config: Config) -> torch.Tenso
 
 
 def train_step(model: nn.Module, optimizer, images, targets, config: Config) -> torch.Tensor:
-    """Do one step of gradient descent; return the batch's mean loss, still on the device."""
+    """Do one step of gradient descent; return the batch's mean loss as a tensor on the device."""
     loss = batch_loss(model, images, targets, config)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
@@ -74,16 +74,16 @@ def train_step(model: nn.Module, optimizer, images, targets, config: Config) -> 
 
 
 def build_step(model: nn.Module, optimizer, config: Config) -> Callable[..., torch.Tensor]:
-    """Return `train_step` as a function of images and targets alone; on a GPU, one that is recorded."""
+    """Return `train_step` as a function of images and targets; on a GPU it is a `RecordedStep`."""
     step = partial(train_step, model, optimizer, config=config)
     return RecordedStep(step, optimizer) if next(model.parameters()).is_cuda else step
 
 
 class WeightAverage:
-    """A moving average of a model's weights and batch-norm statistics, in a model of its own.
+    """The exponential moving average (EMA) of a model's weights and batch-norm statistics, kept in a second model.
 
-    After t updates it keeps min(`decay`, (1 + t) / (10 + t)) of what it was, so that a short training's average
-    soon forgets where it began (the warm-up of TensorFlow's ExponentialMovingAverage). Counters are copied.
+    The decay at update t is min(`decay`, (1 + t) / (10 + t)). This warm-up, from TensorFlow's
+    ExponentialMovingAverage, quickly forgets the initial weights. Integer counters are copied, not averaged.
     """
 
     def __init__(self, model: nn.Module, decay: float):
@@ -93,7 +93,7 @@ class WeightAverage:
         self._counters = [pair for pair in pairs if not pair[0].is_floating_point()]
 
     def after(self, step: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-        """Return `step` followed by an update."""
+        """Return a function that does `step` and then updates the average."""
 
         def step_and_update(images, targets):
             loss = step(images, targets)
@@ -104,28 +104,28 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self):
-        """Take in the weights as they are now."""
+        """Update the average with the model's current weights."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         ours, theirs = ([pair[i] for pair in self._floats] for i in (0, 1))
-        torch._foreach_lerp_(ours, theirs, 1 - decay)  # one kernel for all, as in torch.optim.swa_utils
+        torch._foreach_lerp_(ours, theirs, 1 - decay)  # one kernel for all tensors, as in torch.optim.swa_utils
         for mine, other in self._counters:
             mine.copy_(other)
 
 
 class RecordedStep:
-    """A step on a GPU, recorded as a CUDA graph: at a batch of 64 its many launches cost more than its work.
+    """A training step recorded as a CUDA graph: with 64 images, launching the kernels costs more than their work.
 
-    The first three batches are trained on as they come; with the next one the step is recorded, and from
-    then on replayed for every batch of the first one's size. A batch of another size (an epoch's last) is
-    trained on as it comes. Where recording fails, so are all, and a line says why. See "CUDA Graphs" in
-    PyTorch's notes on CUDA semantics, whole-network capture.
+    The first WARM_UP batches are trained on eagerly. Then the step is recorded, and replayed for every batch of the
+    first batch's size. A batch of another size, such as the last one of an epoch, is trained on eagerly. If the
+    recording fails, all steps are eager and a message says why. See "Whole-network capture" in PyTorch's notes on
+    CUDA semantics.
     """
 
     def __init__(self, step: Callable[..., torch.Tensor], optimizer: torch.optim.Optimizer):
         self.step, self.optimizer = step, optimizer
         self.graph: torch.cuda.CUDAGraph | None = None
-        self.images = self.targets = self.loss = None  # the graph's own, at fixed addresses
+        self.images = self.targets = self.loss = None  # the graph's inputs and output, at fixed addresses
         self._shape: torch.Size | None = None
         self._before = WARM_UP
         self._aside = torch.cuda.Stream()
@@ -145,7 +145,7 @@ class RecordedStep:
         return self.loss.clone()
 
     def _eager(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Do the step on the stream of the recording, as that asks of the steps before it."""
+        """Do the step eagerly, on the recording's stream: a recording needs its warm-up steps on the same stream."""
         current = torch.cuda.current_stream()
         self._aside.wait_stream(current)
         with torch.cuda.stream(self._aside):
@@ -154,9 +154,9 @@ class RecordedStep:
         return loss
 
     def _record(self, images: torch.Tensor, targets: torch.Tensor):
-        """Record the step without doing it. Other threads may go on with the GPU meanwhile: they read ahead."""
+        """Record the step without doing it; other threads, which load images, may use the GPU at the same time."""
         self.images, self.targets = images.clone(), targets.clone()
-        self.optimizer.zero_grad(set_to_none=True)  # the gradients are to be the graph's own too
+        self.optimizer.zero_grad(set_to_none=True)  # the recording then allocates the gradients in the graph's memory
         graph = torch.cuda.CUDAGraph()
         try:
             with (
@@ -165,16 +165,16 @@ class RecordedStep:
             ):
                 self.loss = self.step(self.images, self.targets)
         except RuntimeError as error:
-            why = error.__context__ or error  # the first one; the end of a broken recording raises another
-            line(f"The step could not be recorded as a CUDA graph ({why}); it is done eagerly, which is slower.")
+            why = error.__context__ or error  # the first error; ending a failed recording raises a second one
+            line(f"The training step could not be recorded as a CUDA graph ({why}). It runs eagerly, which is slower.")
             return
         self.graph = graph
-        line(f"The step is recorded as a CUDA graph for batches of {len(images)}, after {WARM_UP} eager steps.")
+        line(f"The training step is a CUDA graph for batches of {len(images)} images, after {WARM_UP} eager steps.")
 
 
 @contextlib.contextmanager
 def _capturable(optimizer: torch.optim.Optimizer):
-    """Let the optimizer's step be recorded; set for good, it would warn at every step that is not."""
+    """Allow the optimizer's step to be recorded; set permanently, PyTorch would warn at every eager step."""
     for group in optimizer.param_groups:
         group["capturable"] = True
     try:

@@ -113,7 +113,7 @@ def test_a_cell_that_keeps_failing_is_never_counted_as_done(tmp_path, trained, f
 
 def test_a_grid_of_which_every_cell_fails_says_where_to_look(tmp_path, trained, failures):
     failures["lr0.001_wd1e-05_ch4_do0"] = 9
-    with pytest.raises(StudyError, match=r"Every trial of the grid failed, 2 times each; .*grid\.jsonl says why"):
+    with pytest.raises(StudyError, match=r"Every trial of the grid failed, 2 times each\. .*grid\.jsonl"):
         run(tmp_path / "grid.jsonl", lr=(0.001,), dropout=(0.0,))
 
 
