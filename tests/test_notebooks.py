@@ -119,7 +119,7 @@ def assigned(source):
     return {node.id for node in stored if id(node) not in own}
 
 
-@pytest.mark.parametrize("name", [name for name in ORDER if name != "06_final"])
+@pytest.mark.parametrize("name", ORDER)
 def test_no_cell_gives_a_name_of_another_cell_to_something_else(name):
     cells = [assigned(cell.source) for cell in code(read(name))]
     twice = {each for index, names in enumerate(cells) for later in cells[index + 1 :] for each in names & later}

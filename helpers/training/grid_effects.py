@@ -15,10 +15,12 @@ def by_trial(trainings: pd.DataFrame) -> pd.DataFrame:
     """Return one row per trial, best first: means over its seeds, their standard deviations, and the total cost.
 
     `trainings` has one row per trial and seed. Trials that lack a seed rank behind complete ones, and trials with a
-    diverged seed, which have no mean loss, rank last. Ties go to the smaller network. `history` is the first seed's.
+    diverged seed, which have no mean loss, rank last. Ties go to the smaller network. `history` is the
+    mean over the seeds, epoch by epoch, as every other figure of the row is.
     """
     trials = trainings.astype(dict.fromkeys(MEASURED, float)).groupby("name", sort=False)
-    table = trials[[*FACTORS, "parameters", "max_epochs", "history"]].first()
+    table = trials[[*FACTORS, "parameters", "max_epochs"]].first()
+    table["history"] = trials["history"].agg(_mean_history)
     for name in MEASURED:
         table[name] = trials[name].agg(lambda values: values.mean(skipna=False))
     for name in ("val_loss", "val_f1"):
@@ -28,6 +30,11 @@ def by_trial(trainings: pd.DataFrame) -> pd.DataFrame:
     lacking = table["val_loss"].isna() | (table["seeds"] < table["seeds"].max())
     ranked = table.reset_index().assign(lacking=lacking.to_numpy())
     return ranked.sort_values(["lacking", "val_loss", "parameters"], ignore_index=True).drop(columns="lacking")
+
+
+def _mean_history(histories: pd.Series) -> list[dict]:
+    rows = pd.concat([pd.DataFrame(history) for history in histories])
+    return rows.groupby("epoch", as_index=False).mean().to_dict("records") if len(rows) else []
 
 
 def best_trial(table: pd.DataFrame) -> dict:

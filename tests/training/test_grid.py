@@ -34,7 +34,9 @@ def trained(monkeypatch, failures):
         if trials.count(grid.trial_name(trial)) <= failures.get(grid.trial_name(trial), 0):
             raise RuntimeError("CUDA out of memory")
         loss = math.nan if trial.lr > 0.9 else trial.lr + trial.dropout
-        return pd.DataFrame([{"train_loss": loss, "val_loss": loss, "val_f1": 0.5, "val_acc": 0.5, "seconds": 1.0}])
+        return pd.DataFrame(
+            [{"epoch": 1, "train_loss": loss, "val_loss": loss, "val_f1": 0.5, "val_acc": 0.5, "seconds": 1.0}]
+        )
 
     monkeypatch.setattr(grid, "fit", fit)
     return trials
@@ -194,7 +196,9 @@ def test_a_trial_trains_the_network_that_its_configuration_names(arch, monkeypat
 
     def fit(model, train, valid, trial, **options):
         seen.append(model)
-        return pd.DataFrame([{"train_loss": 0.1, "val_loss": 0.1, "val_f1": 0.5, "val_acc": 0.5, "seconds": 1.0}])
+        return pd.DataFrame(
+            [{"epoch": 1, "train_loss": 0.1, "val_loss": 0.1, "val_f1": 0.5, "val_acc": 0.5, "seconds": 1.0}]
+        )
 
     monkeypatch.setattr(grid, "fit", fit)
     result = grid.run_trial(CONFIG.but(arch=arch, channels_block3=8), FACES, FACES)

@@ -136,3 +136,19 @@ def test_a_cell_that_lacks_a_seed_ranks_behind_those_that_have_all():
     trainings = grid(lambda lr, decay, drop, seed: lr, seeds=(1, 2))
     table = grid_effects.by_trial(trainings.drop(index=0))  # one seed of one of the best trials
     assert table["seeds"].tolist() == [2] * 7 + [1]
+
+
+def test_a_trials_history_is_the_mean_over_its_seeds_as_its_losses_are():
+    def training(seed: int, losses: list[float]) -> dict:
+        history = [{"epoch": epoch, "val_loss": loss} for epoch, loss in enumerate(losses, start=1)]
+        factors = {"lr": 0.001, "weight_decay": 1e-5, "channels_block3": 4, "dropout": 0.0}
+        measured = dict.fromkeys(("train_loss", "val_f1", "val_acc", "seconds", "tflop"), 0.5)
+        return {"name": "a", "seed": seed, **factors, **measured, "val_loss": losses[-1], "history": history} | {
+            "parameters": 10,
+            "max_epochs": len(losses),
+        }
+
+    table = grid_effects.by_trial(pd.DataFrame([training(1, [0.6, 0.4]), training(2, [0.8, 0.2])]))
+    (trial,) = table.to_dict("records")
+    assert [row["val_loss"] for row in trial["history"]] == pytest.approx([0.7, 0.3])
+    assert trial["history"][-1]["val_loss"] == pytest.approx(trial["val_loss"])
