@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import warnings
 from collections.abc import Callable
 from functools import partial
 
@@ -166,7 +167,11 @@ class RecordedStep:
                 self.loss = self.step(self.images, self.targets)
         except RuntimeError as error:
             why = error.__context__ or error  # the first error; ending a failed recording raises a second one
-            line(f"The training step could not be recorded as a CUDA graph ({why}). It runs eagerly, which is slower.")
+            warnings.warn(
+                f"The training step could not be recorded as a CUDA graph ({why}). It runs eagerly, which is slower.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
             return
         self.graph = graph
         line(f"The training step is a CUDA graph for batches of {len(images)} images, after {WARM_UP} eager steps.")
