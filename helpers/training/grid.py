@@ -51,10 +51,10 @@ def run_grid(
 ) -> pd.DataFrame:
     """Train every trial that is not yet in `path`, `at_once` trials at a time; return one row per finished trial.
 
-    `path` is a JSONL file with one line per finished or failed trial. `data` is the dataset's fingerprint: a trial on other
-    data is another trial. A trial that fails is tried again after the others. If it fails again, it is missing from
-    the table and the next call tries it again. `recorder(name)` returns a function that is called with every row of
-    a finished trial's history, or None. Raises StudyError if every trial failed, or if a process was killed.
+    `path` is a JSONL file with one line per finished or failed trial. `data` is the dataset's fingerprint: a trial on
+    other data is another trial. A trial that fails is tried again after the others. If it fails again, it is missing
+    from the table and the next call tries it again. `recorder(name)` returns a function that is called with every row
+    of a finished trial's history, or None. Raises StudyError if every trial failed, or if a process was killed.
     """
     done = read_trials(path)
     left = [trial for trial in trials if _key(trial, data) not in done]
