@@ -1,4 +1,4 @@
-"""The study from end to end: notebooks in order through papermill, then the report."""
+"""Run the whole study: execute the notebooks in order with papermill, then make the report."""
 
 import contextlib
 import json
@@ -28,10 +28,10 @@ REPORT_FORMATS = ("html", "pdf")
 
 
 def run_study(study: Study, language: str = "fr", author: str = "") -> Path:
-    """Run the notebooks and the report; return the run's folder.
+    """Run the notebooks and make the report; return the run's folder.
 
-    Everything that can be checked beforehand is: names, types and ranges of the parameters, the device and
-    the dataset. A notebook that fails stops the run, and keeps its traceback in the executed copy.
+    The parameters, the device and the dataset are checked first. Raises StudyError if one of them is wrong or if a
+    notebook fails, which stops the run; the executed copy of the notebook contains the traceback.
     """
     parameters = plan(study)
     run_name = check_parameter("run_name", study.run_name or study.profile)
@@ -52,14 +52,14 @@ def run_study(study: Study, language: str = "fr", author: str = "") -> Path:
 
 @contextlib.contextmanager
 def run_lock(folder: Path):
-    """Hold the run's folder; a second run of the same name is refused."""
+    """Lock the run's folder; StudyError if another run of the same name has locked it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock")
         lock.acquire(timeout=0)
     except Timeout as error:
         raise StudyError(
-            f"A run named {folder.name!r} is going on. Wait for it, or give this one another --run-name."
+            f"A run named {folder.name!r} is going on. Wait until it ends, or choose another --run-name."
         ) from error
     except OSError as error:
         raise StudyError(f"The run folder {folder} cannot be written ({error.strerror or error}).") from error
@@ -70,7 +70,7 @@ def run_lock(folder: Path):
 
 
 def execute(notebook: str, parameters: dict, folder: Path):
-    """Execute one notebook into the run's folder; what it prints is shown, and kept in logs/."""
+    """Execute one notebook into the run's folder; its output is printed and also written to logs/."""
     (folder / "logs").mkdir(exist_ok=True)
     executed = folder / f"{notebook}.ipynb"
     with open(folder / "logs" / f"{notebook}.log", "w", encoding="utf-8") as log, _plain_progress():
@@ -91,13 +91,13 @@ def execute(notebook: str, parameters: dict, folder: Path):
         except papermill.PapermillExecutionError as error:
             raise StudyError(
                 f"{notebook} failed: {error.ename}: {error.evalue}\n"
-                f"The executed copy keeps the traceback: {executed}\n"
-                f"Put it right, then go on with the same command and --from {notebook}."
+                f"The traceback is in the executed copy: {executed}\n"
+                f"Correct the error, then continue with the same command and --from {notebook}."
             ) from error
 
 
 class _Tee:
-    """A text stream that writes to two."""
+    """A text stream that writes to several streams."""
 
     def __init__(self, *streams):
         self.streams = streams
@@ -113,7 +113,7 @@ class _Tee:
 
 @contextlib.contextmanager
 def _plain_progress():
-    """Tell the kernels started here that nobody watches their bars."""
+    """Make the kernels started in this context print lines instead of progress bars."""
     kept = dict(os.environ)
     os.environ[progress.PLAIN] = "1"
     try:
@@ -124,7 +124,7 @@ def _plain_progress():
 
 
 class Journal:
-    """runs/<run_name>/run.json: the commands, and what became of each notebook."""
+    """The file runs/<run_name>/run.json: the commands, and the status and time of each notebook."""
 
     def __init__(self, folder: Path, study: Study):
         self.path = folder / "run.json"
@@ -138,6 +138,7 @@ class Journal:
 
     @contextlib.contextmanager
     def timed(self, notebook: str):
+        """Write the status, the seconds and the end of a notebook that is executed in this context."""
         started = time.perf_counter()
         status = "failed"
         try:
@@ -156,12 +157,12 @@ def _now() -> str:
 def make_report(
     run_name: str, formats: tuple[str, ...] = REPORT_FORMATS, language: str = "fr", author: str = ""
 ) -> list[Path]:
-    """Execute the report notebook on the run's results and export it; return the files written."""
+    """Execute the report notebook on the run's results, export it, and return the files; StudyError without results."""
     values = {"run_name": run_name, "language": language, "author": author}
     values = check_parameters("report", values, notebook_parameters("report"))
     folder = RUNS / run_name
     if not (folder / "results").is_dir():
-        raise StudyError(f"There is no run {run_name!r}: {folder} holds no results. Run the notebooks first.")
+        raise StudyError(f"There is no run {run_name!r}: {folder} contains no results. Run the notebooks first.")
     execute("report", values, folder)
     return _export(folder, formats, language, author)
 

@@ -1,4 +1,4 @@
-"""What is to be run: profiles, settings and notebooks, checked by name, type and range before anything starts."""
+"""The plan of a run: profiles, settings and notebooks, whose names and values are checked before anything starts."""
 
 import ast
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from helpers.study import ORDER, notebook_parameters
 
 @dataclass
 class Study:
-    """What is asked for: a profile, what changes it, and which of the notebooks to run."""
+    """The options of one run: a profile, the changes to it, and the notebooks to run."""
 
     profile: str
     run_name: str = ""
@@ -23,11 +23,11 @@ class Study:
     allow_missing: bool = False
     only: str = ""
     start: str = ""
-    settings: list[str] = field(default_factory=list)  # "06_final.max_epochs=30", or "seed=7" for all
+    settings: list[str] = field(default_factory=list)  # "06_final.max_epochs=30", or "seed=7" for all notebooks
 
 
 def plan(study: Study) -> dict[str, dict]:
-    """Return the checked parameters of each notebook to run, in order."""
+    """Return the parameters of each notebook to run, in order; StudyError if a name or a value is wrong."""
     profile = load_profile(study.profile)
     settings = parse_settings(study.settings)
     return {notebook: _parameters(notebook, study, profile, settings) for notebook in _chosen(study)}
@@ -55,18 +55,18 @@ def _parameters(notebook: str, study: Study, profile: dict, settings: dict) -> d
 
 
 def load_profile(name: str) -> dict:
-    """Return what a profile of notebooks/profiles.yaml sets, by notebook ("all" for every one)."""
+    """Return the parameters that a profile in notebooks/profiles.yaml sets, by notebook ("all" for every notebook)."""
     profiles = yaml.safe_load((NOTEBOOKS / "profiles.yaml").read_text(encoding="utf-8"))
     return profiles[known(name, profiles, "profile")]
 
 
 def parse_settings(settings: list[str]) -> dict[str, dict]:
-    """Return {notebook: {parameter: value}} from "notebook.parameter=value"; "" for those of every notebook."""
+    """Return {notebook: {parameter: value}} from "notebook.parameter=value"; the notebook "" stands for all of them."""
     parsed: dict[str, dict] = {}
     for setting in settings:
         target, equals, text = setting.partition("=")
         if not equals:
-            raise StudyError(f"-p {setting}: write -p NOTEBOOK.PARAMETER=VALUE, as in -p 06_final.max_epochs=30.")
+            raise StudyError(f"-p {setting}: write -p NOTEBOOK.PARAMETER=VALUE, for example -p 06_final.max_epochs=30.")
         notebook, _, name = target.strip().rpartition(".")
         if notebook:
             known(notebook, ORDER, "notebook")

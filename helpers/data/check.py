@@ -1,4 +1,4 @@
-"""What a copy of CelebA holds, compared with the official one."""
+"""Compare a copy of CelebA with the official dataset."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -13,14 +13,14 @@ from helpers.data.official import IMAGE_SHAPE, OFFICIAL_COPIES, OFFICIAL_FILES, 
 from helpers.system.files import file_md5, is_html
 
 WHOLE = sum(OFFICIAL_SIZES.values())
-STATUS = {"note": 0, "remark": 1, "fault": 2}  # and the exit status of the worst
-NAMED = 5  # files named in a finding
-MOST_NAMED = 1000  # and in the JSON
+STATUS = {"note": 0, "remark": 1, "fault": 2}  # the most severe one is the exit status
+NAMED = 5  # files that a finding names
+MOST_NAMED = 1000  # missing files that the JSON names
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something to know about the data: what it is, and what to do. A "note" is a fact about CelebA itself."""
+    """One finding about the data: its severity, what it is, and what to do. A "note" is a fact about CelebA itself."""
 
     severity: str
     what: str
@@ -28,7 +28,7 @@ class Finding:
 
 
 def check_files(layout: Layout) -> Iterator[dict]:
-    """Yield each file that the layout has or should have: name, path, size, and how it compares with the official."""
+    """Yield name, path, size in bytes and comparison with the official file for each file, also if it is missing."""
     for name, path in layout.files.items():
         if path is None:
             yield {"name": name, "path": name, "size": None, "md5": "missing"}
@@ -43,7 +43,7 @@ def check_files(layout: Layout) -> Iterator[dict]:
 
 
 def compare(name: str, path: Path) -> str:
-    """Say how a file compares with the official one of its name, by md5."""
+    """Return in words how a file compares with the official file of the same name, by MD5."""
     if is_html(path):
         return "a web page"
     if name not in OFFICIAL_FILES:
@@ -54,14 +54,14 @@ def compare(name: str, path: Path) -> str:
         return "official" if same else "different"
     if file_md5(path) == official:
         return "official"
-    # The official files end their lines with CR LF; git and unzip -a make LF of it.
+    # The official files have CR LF line endings; git and `unzip -a` change them to LF.
     windows = path.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     same = hashlib.md5(windows).hexdigest() == official
     return "official but for line endings" if same else "different"
 
 
 def examine(dataset: Dataset) -> dict:
-    """Read every image and compare the dataset with the official one; plain types, `findings` among them."""
+    """Read every image, compare the dataset with the official one, and return facts and `findings` as plain types."""
     facts, annotations = dataset.facts, dataset.annotations
     whole = facts[facts["problem"] == ""]
     kinds = (whole["width"].astype(str) + "x" + whole["height"].astype(str) + " " + whole["mode"]).value_counts()
@@ -85,7 +85,7 @@ def examine(dataset: Dataset) -> dict:
 
 
 def _people(dataset: Dataset) -> dict | None:
-    """Return how many people there are by split, how many in two, and how far their labels agree."""
+    """Return the number of people per split and in two splits, and the consistency of their labels; None if unknown."""
     if "identity" not in dataset.annotations:
         return None
     placed = dataset.annotations.dropna(subset="split")
@@ -99,7 +99,7 @@ def _people(dataset: Dataset) -> dict | None:
 
 
 def about_files(files: Iterable[dict]) -> Iterator[Finding]:
-    """Yield what `check_files` found to be wrong. (An archive that differs is judged by its images.)"""
+    """Yield a finding per annotation file that differs from the official one; archives are judged by their images."""
     for file in files:
         if file["md5"] == "different" and not file["name"].endswith(".zip"):
             yield Finding(
@@ -112,14 +112,16 @@ def about_files(files: Iterable[dict]) -> Iterator[Finding]:
 def _findings(dataset: Dataset, found: dict) -> Iterator[Finding]:
     if dataset.drawn:
         yield Finding(
-            "remark", "these are drawn faces: results on them say nothing about CelebA.", "Nothing, if that is meant."
+            "remark",
+            "these are drawn faces: results on them say nothing about CelebA.",
+            "Nothing, if that is intended.",
         )
     yield from _about_images(dataset, found)
     yield from _about_splits(dataset, found)
     if found["people"] is None:
         yield Finding(
             "remark",
-            "no identities: whether people cross splits cannot be checked, and intervals will be over images.",
+            "no identities: people in several splits cannot be found, and intervals are over images, not people.",
             "Add identity_CelebA.txt from the official source.",
         )
 
@@ -137,14 +139,14 @@ def _about_images(dataset: Dataset, found: dict) -> Iterator[Finding]:
         some = ", ".join(images["missing"][:NAMED])
         yield Finding(
             "remark",
-            f"a subset: {images['present']:,} of {images['listed']:,} listed images are here (missing: {some}, …).",
-            "Complete the download, or run with --allow-missing; the results are then a subset's.",
+            f"a subset: {images['present']:,} of {images['listed']:,} listed images are present (missing: {some}, …).",
+            "Complete the download, or run with --allow-missing; the results are then for a subset.",
         )
     elif not dataset.drawn and images["listed"] < WHOLE:
         yield Finding(
             "remark",
             f"a part of CelebA: the copy lists {images['listed']:,} of its {WHOLE:,} images.",
-            "Complete the download, if all of it was meant; the results are a part's.",
+            "Complete the download if you want all of it; otherwise the results are for a part of CelebA.",
         )
     usual = f"{IMAGE_SHAPE} RGB"
     odd = {kind: count for kind, count in images["kinds"].items() if kind != usual}
@@ -153,7 +155,7 @@ def _about_images(dataset: Dataset, found: dict) -> Iterator[Finding]:
         yield Finding(
             "remark",
             f"{sum(odd.values()):,} images are not aligned and cropped as CelebA's {usual}: {some}.",
-            "They are resized all the same; take img_align_celeba if you want the usual ones.",
+            "They are resized like the others; use img_align_celeba if you want the usual images.",
         )
 
 
@@ -162,7 +164,7 @@ def _about_splits(dataset: Dataset, found: dict) -> Iterator[Finding]:
     if not dataset.drawn and not dataset.has_official_splits:
         yield Finding(
             "remark",
-            f"the splits are not known to be the official ones ({sizes}): results do not compare with published ones.",
+            f"the splits are not known to be the official ones ({sizes}): do not compare results with published ones.",
             "Use list_eval_partition.txt for the official splits.",
         )
     empty = [split for split, count in found["splits"].items() if not count]
@@ -170,22 +172,24 @@ def _about_splits(dataset: Dataset, found: dict) -> Iterator[Finding]:
         yield Finding("fault", f"no image in {' and '.join(empty)}.", "The study needs all three splits: add images.")
     if not dataset.drawn and split_sizes(dataset.table) == OFFICIAL_SIZES and not dataset.has_official_labels:
         yield Finding(
-            "remark", "the labels are not the official ones: other positives.", "Fetch the annotations again."
+            "remark",
+            "the labels are not the official ones: the numbers of positives differ.",
+            "Fetch the annotations again.",
         )
     if found["people"] and found["people"]["in_two_splits"]:
         yield Finding(
             "remark",
-            f"{found['people']['in_two_splits']:,} people are in more than one split: the test may flatter.",
+            f"{found['people']['in_two_splits']:,} people are in more than one split: test scores may be too high.",
             "Use the official splits, which keep people apart.",
         )
     crossing = {pair: n for pair, n in found["copies"].items() if "/" in pair and n}
     if crossing:
-        listed = labels.copies(dataset.facts["digest"], dataset.table["split"])  # before any was left out
+        listed = labels.copies(dataset.facts["digest"], dataset.table["split"])  # before duplicates were dropped
         known = dataset.is_whole_celeba and listed == OFFICIAL_COPIES
         pairs = ", ".join(f"{count} {pair}" for pair, count in crossing.items())
-        drop = "Run with -p drop_duplicates=True to leave those of train out. "
+        drop = "Run with -p drop_duplicates=True to drop those of train. "
         yield Finding(
             "note" if known else "remark",
             f"byte-identical images in two splits: {pairs}" + (", as in the official CelebA." if known else "."),
-            (drop if any("train" in pair for pair in crossing) else "") + "Nothing leaves images out of valid or test.",
+            (drop if any("train" in pair for pair in crossing) else "") + "Images of valid and test are never dropped.",
         )

@@ -1,4 +1,4 @@
-"""This room writes about a finished run: the report in two languages, as HTML and PDF, and the model card.
+"""This room writes the report of a run, in French or English, as HTML and PDF, and the model card.
 
 It may import `notebook` and the rooms before it.
 """

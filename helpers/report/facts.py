@@ -1,4 +1,4 @@
-"""What follows from the results: cuts, margins, gaps and limits, computed where the report only words them."""
+"""Facts computed from the results: deviations from the protocol, margins, gaps. The templates only word them."""
 
 import math
 from itertools import pairwise
@@ -11,12 +11,12 @@ from helpers.training.grid_effects import alike_but_for, over_seeds
 METRICS = ("mean_accuracy", "exact_match", "micro_f1", "macro_f1")
 NOT_PROTOCOL = {"run_name", "data_root", "allow_missing", "device", "seed", "checkpoint", "compare_with"}
 AT_START = ("loss at initialisation is near ln 2", "loss with the priors' bias is near their entropy")
-NORMAL = 1.96  # standard errors from the middle of a 95 % interval to its ends
-FEW = 100  # positive images; with fewer, a rate moves by a point when one image does
+NORMAL = 1.96  # half-width of a normal 95 % interval in standard errors
+FEW = 100  # positive images; with fewer, one image changes the recall by more than one percentage point
 
 
 def gather(results: dict[str, dict | None], scorecard: list[dict]) -> dict:
-    """Return the facts by section; None for those whose notebook has not run."""
+    """Return the facts for the templates by name; those of a notebook that has not run are None."""
     there = {name: result for name, result in results.items() if result}
     found = {
         "data": _data([result["data"] for result in there.values()]),
@@ -46,7 +46,7 @@ def gather(results: dict[str, dict | None], scorecard: list[dict]) -> dict:
 
 
 def _data(described: list[dict]) -> dict:
-    """Return the first notebook's data: drawn if any notebook's are, all of CelebA if every notebook's are."""
+    """Return the first notebook's data: drawn if any notebook's are; whole and official only if all notebooks' are."""
     return described[0] | {
         "drawn": any(data["drawn"] for data in described),
         "whole_celeba": all(data["whole_celeba"] for data in described),
@@ -54,11 +54,14 @@ def _data(described: list[dict]) -> dict:
     }
 
 
-# What was cut
+# Deviations from the protocol
 
 
 def cuts(results: dict[str, dict]) -> list[dict]:
-    """Return the parameters that differ from the course's protocol: the notebooks' defaults, or the grid's best."""
+    """Return one row per parameter that differs from the course's protocol.
+
+    The protocol is the notebooks' default values, and the grid's best trial where the default is None.
+    """
     rows = []
     for notebook, result in results.items():
         defaults, sizes = notebook_parameters(notebook), result["data"]["split_sizes"]
@@ -77,7 +80,7 @@ def used_parameters(notebook: str, result: dict) -> dict:
 
 
 def _images_used(name: str, value, sizes: dict[str, int]):
-    """Return the value, with 0 ("all") for a number of images that the split does not exceed."""
+    """Return the value; a number of images that takes the whole split becomes 0, which means all."""
     if name not in ("train_images", "valid_images"):
         return value
     return value if 0 < value < sizes[name.removesuffix("_images")] else 0
@@ -87,7 +90,7 @@ def _images_used(name: str, value, sizes: dict[str, int]):
 
 
 def labels(result: dict) -> dict:
-    """Return the labels' extremes, the largest shift in standard errors and the strongest pair."""
+    """Return the rarest and the commonest attribute, the largest shift in standard errors and the strongest pair."""
     rates, sizes = result["rates"], result["data"]["split_sizes"]
     shift = result["largest_shift"]
     rate = rates[shift["split"]][shift["attribute"]]
@@ -106,7 +109,7 @@ def labels(result: dict) -> dict:
 
 
 def model(result: dict) -> dict:
-    """Return the baselines by name, the best without images for each metric, and the layers."""
+    """Return the baselines by name, the best one without images per metric, the layers and the checks."""
     table = {row["baseline"]: row for row in result["baselines"]}
     layers = result["layers"]
     blind = {name: row for name, row in table.items() if name != "logistic regression"}
@@ -121,7 +124,7 @@ def model(result: dict) -> dict:
 
 
 def overfit(result: dict) -> dict:
-    """Return the first epochs by hand and by `fit`, and whether the valid loss rose."""
+    """Return whether the images were memorised, the losses by hand and by `fit`, and how the valid loss changed."""
     by_fit = [row["train_loss"] for row in result["history"]]
     return {
         "memorised": result["wrong_labels"] == 0 and result["first_epoch_below"] is not None,
@@ -133,7 +136,7 @@ def overfit(result: dict) -> dict:
 
 
 def grid(result: dict) -> dict:
-    """Return the grid's reading: its levels, the best trial's margin, and the levels at an edge."""
+    """Return the values of the grid's factors, the margin of the best trial, its edges and the effects."""
     trials = result["trials"]
     finished = [trial for trial in trials if trial["val_loss"] is not None]
     losses = sorted(trial["val_loss"] for trial in finished)
@@ -156,19 +159,19 @@ def grid(result: dict) -> dict:
 
 
 def levels(trials: list[dict], factor: str) -> list:
-    """Return a factor's values in the grid, ascending."""
+    """Return a factor's values in the grid in ascending order."""
     return sorted({trial[factor] for trial in trials})
 
 
 def _edge(values: list, best) -> str:
-    """Say where the best value lies: "fixed" (there is one value), "lowest", "highest" or "inside"."""
+    """Return where the best value is: "fixed" (there is only one value), "lowest", "highest" or "inside"."""
     if len(values) == 1:
         return "fixed"
     return {values[0]: "lowest", values[-1]: "highest"}.get(best, "inside")
 
 
 def training(result: dict) -> dict:
-    """Return what the final training's history shows: gap, what followed the best epoch, time."""
+    """Return facts about the final training: gap between train and valid, epochs after the best one, time."""
     history, best = result["history"], result["best"]
     last = history[-1]
     losses = [row["val_loss"] for row in history if row["val_loss"] is not None]
@@ -188,7 +191,7 @@ def training(result: dict) -> dict:
 
 
 def linear(baselines: dict, final: dict) -> dict:
-    """Return the final training's best epoch beside logistic regression on raw pixels, both on valid."""
+    """Return logistic regression on raw pixels and the gain of the final training's best epoch, both on valid."""
     row = next(row for row in baselines["baselines"] if row["baseline"] == "logistic regression")
     return {
         "accuracy": row["mean_accuracy"],
@@ -199,7 +202,7 @@ def linear(baselines: dict, final: dict) -> dict:
 
 
 def extra(result: dict) -> dict:
-    """Return what the additional iteration gains on the final training and costs, and the benchmark's steps."""
+    """Return the gain of the additional iteration over the final training, its cost, and the benchmark's steps."""
     final, other = result["best"], result["extra"]
     words = {step["arm"]: step["adds"] for step in other["steps"]}
     return {
@@ -215,13 +218,13 @@ def extra(result: dict) -> dict:
 
 
 def _bounds(step: dict, name: str) -> dict:
-    """Return a step's `name`, `name`_low and `name`_high as one value with its interval; None where it has none."""
+    """Return `name`, `name`_low and `name`_high of a step as one value with its interval, or None without a value."""
     value, low, high = (step[f"{name}{end}"] for end in ("", "_low", "_high"))
     return {name: None if value is None else {"value": value, "low": low, "high": high}}
 
 
 def test(result: dict) -> dict:
-    """Return test beside valid and the majority answer, overall and for each attribute."""
+    """Return test compared with valid and with the majority class, overall and per attribute."""
     valid, scores, majority = result["overall"]["valid"], result["overall"]["test"], result["majority"]
     rows = _by_attribute(result)
     gap = scores["mean_accuracy"] - valid["mean_accuracy"]
@@ -247,7 +250,7 @@ def test(result: dict) -> dict:
 
 
 def appendix(result: dict) -> dict:
-    """Return the attributes whose logits the other labels explain beyond chance, most first."""
+    """Return the attributes whose logits depend on the other labels beyond chance, strongest first."""
     beyond = [row for row in result["shortcuts"] if (row["low"] or 0) > 0]
     return {"leaning": sorted(beyond, key=lambda row: -row["beyond_its_label"]), "of": len(result["shortcuts"])}
 
@@ -261,7 +264,7 @@ def _nested(rows: list[dict], outer: str, inner: str) -> dict[str, dict[str, dic
 
 
 def _by_attribute(result: dict) -> list[dict]:
-    """Return the rows of the test with the valid F1 and the share of the commoner answer beside them."""
+    """Return the test's rows per attribute, with positives, accuracy of the majority class and F1 on valid added."""
     valid = {row["attribute"]: row["f1"] for row in result["per_attribute"]["valid"]}
     rows = []
     for row in result["per_attribute"]["test"]:
@@ -276,5 +279,5 @@ def _less(a: float | None, b: float | None) -> float | None:
 
 
 def batches_times_size(images: int, batch_size: int) -> int:
-    """Return what a count of batches times their size makes of a number of images."""
+    """Return the number of batches times the batch size, which counts a partly filled last batch as full."""
     return math.ceil(images / batch_size) * batch_size

@@ -1,4 +1,4 @@
-"""Turn an executed notebook into one self-contained HTML file, made for reading and for print."""
+"""Convert an executed notebook into one self-contained HTML file, for the screen and for print."""
 
 import base64
 import copy
@@ -33,8 +33,8 @@ WORDS = {
     },
 }
 HEADING = re.compile("^h[1-6]$")
-ROOMY = 75  # characters in a table's longest row; beyond, only small type fits an A4 page
-SHORT = 15  # rows of a table that is better moved to the next page than cut
+ROOMY = 75  # characters in a table's longest row; longer ones fit on an A4 page only in a small font
+SHORT = 15  # rows; a table of at most this many moves to the next page as a whole
 NUMBER = re.compile(r"[-+−]?\d[\d\s.,]*(e[-+]?\d+)?\s*%?(\s*±.*)?|nan|none|-?inf|[-—–]?", re.IGNORECASE)
 
 
@@ -46,11 +46,11 @@ def to_html(
     language: str = "fr",
     author: str = "",
 ) -> Path:
-    """Write one self-contained HTML file: no network, no script.
+    """Write a notebook as one HTML file that needs no network and no script; return `target`.
 
-    Cells tagged `remove-cell` vanish; `hide-input` keeps the outputs alone. Local images are looked for
-    beside the notebook (beside `target` for a NotebookNode) and embedded. The notebook's first heading
-    gives way to `title` where it is an h1. StudyError for an unreadable notebook or a missing image.
+    Cells tagged `remove-cell` are removed; of cells tagged `hide-input` only the outputs are shown. Local images are
+    read from the notebook's folder (from that of `target` for a NotebookNode) and embedded. If the notebook's first
+    heading is an h1, `title` replaces it. Raises StudyError for an unreadable notebook or a missing image.
     """
     target = Path(target)
     folder = target.parent if isinstance(notebook, nbformat.NotebookNode) else Path(notebook).parent
@@ -79,7 +79,7 @@ def _read(notebook: Path | nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def _tag_injected_parameters(nb: nbformat.NotebookNode) -> None:
-    """Give papermill's cell the tags of the parameters it overrides: hidden together or shown together."""
+    """Copy the tags of the `parameters` cell to papermill's cell, so that both are hidden or shown."""
     tags = []
     for cell in nb.cells:
         own = cell.metadata.get("tags", [])
@@ -97,7 +97,7 @@ def _exporter(language: str) -> HTMLExporter:
     config.CoalesceStreamsPreprocessor.enabled = True
     config.NbConvertBase.display_data_priority = [
         *("text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/latex"),
-        *("application/javascript", "text/plain"),  # the template draws nothing for a script
+        *("application/javascript", "text/plain"),  # the template shows nothing for a script
     ]
     return HTMLExporter(
         config=config,
@@ -137,7 +137,7 @@ def _markdown(context, source: str) -> str:
 
 def _finished(html: str, folder: Path, no_alt: str) -> str:
     page = BeautifulSoup(html, "html.parser")
-    for element in page.select("script, link, style[scoped]"):  # pandas' scoped style would outweigh ours
+    for element in page.select("script, link, style[scoped]"):  # pandas' scoped style would override ours
         element.decompose()
     first = page.main.find(HEADING)
     if first is not None and first.name == "h1":
@@ -152,7 +152,7 @@ def _finished(html: str, folder: Path, no_alt: str) -> str:
 
 
 def _name_headings(page: BeautifulSoup) -> None:
-    """Give each heading an id of its own, Jupyter's where it is free, so that [text](#Its-title) works."""
+    """Give each heading a unique id, Jupyter's if it is free, so that [text](#Its-title) works."""
     headings = page.main.find_all(HEADING)
     taken: set = {str(element["id"]) for element in page.find_all(id=True) if not HEADING.match(element.name)}
     for heading in headings:
@@ -181,8 +181,8 @@ def _add_contents(page: BeautifulSoup) -> None:
 
 
 def _embed(image, folder: Path, no_alt: str) -> None:
-    """Turn a local image into a data URI; StudyError where the file is not there."""
-    if image.get("alt", "").startswith("No description has been provided"):  # nbconvert's, in English
+    """Replace a local image by a data URI; StudyError if the file does not exist."""
+    if image.get("alt", "").startswith("No description has been provided"):  # nbconvert's text, always in English
         image["alt"] = no_alt
     source = image.get("src", "")
     if source.startswith("data:"):
@@ -190,7 +190,7 @@ def _embed(image, folder: Path, no_alt: str) -> None:
     path = folder / unquote(source)
     if not path.is_file():
         raise StudyError(
-            f"The report shows the image {source!r}, which is not in {folder}; draw it first "
+            f"The report shows the image {source!r}, which is not in {folder}. Create it first "
             "(images are read from that folder, never from the network)."
         )
     kind = mimetypes.guess_type(path.name)[0] or "image/png"
@@ -198,7 +198,7 @@ def _embed(image, folder: Path, no_alt: str) -> None:
 
 
 def _set_table(table) -> None:
-    """Mark the columns of words, which read from the left, and the tables that need small type."""
+    """Mark columns of words, which are aligned left, and tables that are wide or short."""
     rows = [row.find_all("td") for row in table.select("tbody tr")]
     columns = max(map(len, rows), default=0)
     heads = [row.find_all("th")[-columns:] for row in table.select("thead tr")]
@@ -214,7 +214,7 @@ def _set_table(table) -> None:
 
 
 def _let_names_break(table, wide: bool) -> None:
-    """Allow long names to break after an underscore, and force the heads of a wide table to."""
+    """Allow line breaks in names after an underscore; in the heads of wide tables, always break there."""
     for name in table.find_all(string=re.compile("_")):
         after = "_<br>" if wide and name.find_parent("thead") else "_<wbr>"
         name.replace_with(BeautifulSoup(escape(name).replace("_", after), "html.parser"))

@@ -1,4 +1,4 @@
-"""The model card: what a network is, was trained on, can do and cannot, filled from the results."""
+"""The model card: a network's training data, scores, limits and intended use, filled in from the results."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,10 @@ TEMPLATE = Path(__file__).parent / "templates" / "model_card.md.j2"
 
 
 def write_model_card(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Write MODEL_CARD.md into a run's folder from the results of its 07_test and the checkpoint it tested."""
+    """Write MODEL_CARD.md for the checkpoint that a run's 07_test tested, and return its path.
+
+    `folder` is the run's folder, which contains results/07_test.json.
+    """
     result = json.loads((folder / "results" / "07_test.json").read_text(encoding="utf-8"))
     path = folder / "MODEL_CARD.md"
     write_text(path, model_card(folder.name, checkpoint, result, len(read_jsons(folder / TEST_LOG)), _seeds(folder)))
@@ -27,10 +30,11 @@ def write_model_card(folder: Path, checkpoint: Checkpoint) -> Path:
 def model_card(
     name: str, checkpoint: Checkpoint, result: dict, openings: int, seeds: list[dict], notes: tuple[str, ...] = ()
 ) -> str:
-    """Return the card of `checkpoint` in the form of Hugging Face's (Mitchell et al., "Model Cards", 2019).
+    """Return the model card of `checkpoint` as Markdown in Hugging Face's format.
 
-    That is YAML between two lines of dashes, with the figures in `model-index`, then prose. `result` is what 07_test
-    writes; `seeds` are rows with loss and mean_accuracy on valid, `notes` further sentences on the training.
+    It begins with YAML between two lines of dashes, with the scores in `model-index`. `result` is the content of
+    07_test.json. `openings` is how often test was opened. `seeds` are rows with loss and mean_accuracy on valid.
+    `notes` are further sentences on the training. Source: Mitchell et al., "Model Cards for Model Reporting" (2019).
     """
     scores = {(row["of"], row["metric"]): row for row in result["intervals"]}
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -54,7 +58,7 @@ def model_card(
 
 
 def _seeds(folder: Path) -> list[dict]:
-    """Return the rows of 06_final's seeds that did not diverge; none where it trained with one, or has not run here."""
+    """Return 06_final's rows of the seeds that did not diverge; [] if it used one seed or has not run."""
     path = folder / "results" / "06_final.json"
     rows = json.loads(path.read_text(encoding="utf-8"))["seeds"] if path.exists() else None
     return [row for row in rows or [] if row["loss"] is not None]

@@ -1,4 +1,4 @@
-"""Print an HTML report to PDF, by a browser of the Chromium family or else by WeasyPrint."""
+"""Print an HTML report to PDF with a browser of the Chromium family, or else with WeasyPrint."""
 
 import os
 import shutil
@@ -29,13 +29,13 @@ WINDOWS_PLACES = (
 
 
 def to_pdf(html: Path, target: Path) -> str:
-    """Print `html` to the PDF `target` and return the name of the engine: "chromium", "WeasyPrint", ….
+    """Print `html` to the PDF `target` and return the name of the engine, such as "chromium" or "WeasyPrint".
 
-    StudyError, saying what to install, if neither works; an older `target` then stays as it was.
+    Raises StudyError, which says what to install, if no engine works; an older `target` is then left unchanged.
     """
     html, target = Path(html).resolve(), Path(target).resolve()
     if not html.is_file():
-        raise StudyError(f"There is no {html} to print; export the notebook to HTML first.")
+        raise StudyError(f"There is no {html} to print. First export the notebook to HTML.")
     target.parent.mkdir(parents=True, exist_ok=True)
     # Beside the target: a snap's Chromium cannot write to /tmp, and os.replace stays on one disk.
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="pdf-", ignore_cleanup_errors=True) as folder:
@@ -47,14 +47,14 @@ def to_pdf(html: Path, target: Path) -> str:
                 return name
             failures.append(f"{name}: {failure or 'it wrote no PDF'}")
     raise StudyError(
-        f"No PDF was made of {html} ({'; '.join(failures)}). The HTML is there: open it in any browser and "
-        "print it to PDF; or install Chromium, Chrome or Edge (Debian: apt-get install chromium; elsewhere "
-        "than usual: set CHROME_PATH), or WeasyPrint and Pango (Debian: apt-get install libpangoft2-1.0-0)."
+        f"No PDF was made of {html} ({'; '.join(failures)}). You can open the HTML file in any browser and "
+        "print it to PDF. Or install Chromium, Chrome or Edge (Debian: apt-get install chromium; set CHROME_PATH "
+        "if it is in an unusual folder), or WeasyPrint and Pango (Debian: apt-get install libpangoft2-1.0-0)."
     )
 
 
 def find_browser() -> str | None:
-    """Return the path of a Chromium, Chrome or Edge, or None; $CHROME_PATH comes first."""
+    """Return the path of Chromium, Chrome or Edge, or None; $CHROME_PATH takes precedence."""
     windows = [
         Path(os.environ[name]) / place for name in WINDOWS_FOLDERS if name in os.environ for place in WINDOWS_PLACES
     ]
@@ -64,7 +64,7 @@ def find_browser() -> str | None:
 
 
 def _by_browser(html: Path, printed: Path) -> tuple[str, str]:
-    """Return the browser's name and why it failed ("" if it says that it did not)."""
+    """Print with a browser; return its name and why it failed ("" if it reports success)."""
     browser = find_browser()
     if browser is None:
         return "Chromium, Chrome, Edge", "not found"
@@ -78,14 +78,16 @@ def _by_browser(html: Path, printed: Path) -> tuple[str, str]:
             "--no-first-run",
         ),
         *("--no-pdf-header-footer", "--generate-pdf-document-outline", f"--print-to-pdf={printed}"),
-        *(["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []),  # root's Chromium has none
+        *(
+            ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
+        ),  # Chromium's sandbox does not work for root
         html.as_uri(),
     ]
     try:
-        # Not captured: a pipe held open by a child of the browser would outlive the time-out.
+        # The output is not captured: a child of the browser could keep the pipe open after the time-out.
         code = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=TIMEOUT).returncode
     except subprocess.TimeoutExpired:
-        return name, f"no answer in {TIMEOUT} s"
+        return name, f"no result after {TIMEOUT} s"
     except OSError as error:
         return name, str(error)
     return name, f"exit status {code}" if code else ""
@@ -95,7 +97,7 @@ def _by_weasyprint(html: Path, printed: Path) -> tuple[str, str]:
     try:
         from weasyprint import CSS, HTML
 
-        # It overlooks `overflow-wrap` inside highlighted code, and would cut long lines.
+        # WeasyPrint ignores `overflow-wrap` in highlighted code and would cut long lines.
         wrap = CSS(string="pre { word-break: break-all }")
         HTML(filename=str(html)).write_pdf(str(printed), stylesheets=[wrap])
     except (ImportError, OSError) as error:  # OSError: Pango, a system library, is missing

@@ -1,4 +1,4 @@
-"""What was measured elsewhere: others' accuracies on CelebA's test split, and this project's own benchmark of steps."""
+"""Results from elsewhere: published accuracies on CelebA's test split, and this project's ablation benchmark."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ _RESULTS = {  # name: (pixels, source, accuracies in _ORDER)
 
 
 def published() -> pd.DataFrame:
-    """Return one row a result: result, pixels, source, the five accuracies as fractions, and their mean."""
+    """Return one row per published result: result, pixels, source, five accuracies as fractions, and their mean."""
     rows = []
     for name, (size, source, percents) in _RESULTS.items():
         accuracies = {attribute: percent / 100 for attribute, percent in zip(_ORDER, percents, strict=True)}
@@ -30,12 +30,12 @@ def published() -> pd.DataFrame:
 
 
 def measured_steps(path: Path = ACCURACY) -> pd.DataFrame:
-    """Return what each step of benchmarks/accuracy.py brought on valid, one row a step, indexed by its arm.
+    """Return the ablation of benchmarks/accuracy.py, measured on valid: one row per step, indexed by arm.
 
-    Columns: adds (in words), over (the arm it was added to), seeds, accuracy and loss (means over the seeds);
-    compared (how many seeds both arms have: the differences are over these); gain, gain_low, gain_high (accuracy)
-    and change, change_low, change_high (loss) with 95 % intervals over persons;
-    verdict ("pays", "costs", "mixed" or "not beyond chance"). The arm that all begin with has no gain.
+    Columns: adds (in words), over (the arm that it is compared with), seeds (their number), accuracy and loss (means
+    over the seeds), compared (the number of seeds that both arms have); gain, gain_low, gain_high (difference of
+    accuracy) and change, change_low, change_high (of loss), with 95 % intervals over persons; verdict ("pays",
+    "costs", "mixed" or "not beyond chance"). The first arm is compared with none, so its differences are missing.
     """
     rows = []
     for arm in json.loads(path.read_text(encoding="utf-8"))["arms"]:
@@ -51,7 +51,10 @@ def measured_steps(path: Path = ACCURACY) -> pd.DataFrame:
 
 
 def _verdict(row: dict) -> str:
-    """Say whether an interval that leaves out 0 speaks for the step, against it, or each way once."""
+    """Return whether a step improves accuracy or loss ("pays"), worsens one ("costs"), or does both ("mixed").
+
+    A change counts only if its interval excludes zero.
+    """
     better = row["gain_low"] > 0 or row["change_high"] < 0
     worse = row["gain_high"] < 0 or row["change_low"] > 0
     return {(True, False): "pays", (False, True): "costs", (True, True): "mixed"}.get(

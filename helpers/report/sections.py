@@ -1,4 +1,4 @@
-"""The report: a run's results laid out in words, section by section, in French or English."""
+"""The report: the results of a run in Markdown, section by section, in French or English."""
 
 import base64
 import json
@@ -25,7 +25,7 @@ from helpers.run import OPTIMIZERS, SCORECARD
 from helpers.study import ORDER
 
 TEMPLATES = Path(__file__).parent / "templates" / "report"
-# The sections, numbered from 0 as in the course, and the notebooks that each cannot do without.
+# The sections, numbered from 0 as in the course, and the notebooks whose results each of them needs.
 SECTIONS = {
     "general": (),
     "data": ("01_data",),
@@ -41,15 +41,15 @@ SECTIONS = {
     "reproducibility": (),
     "references": (),
 }
-# What the course's own report states, of all of CelebA; shown beside this run's figures, never among them.
+# What the course's report states for all of CelebA; shown next to this run's results for comparison.
 COURSE = {
     "test": {"loss": 0.1486, "mean_accuracy": 0.9403, "micro_f1": 0.9165},
     "parameters": COURSE_PARAMETERS,
     "lr_window": (1e-4, 1e-2),
-    "initial_loss": (0.3, 0.4),  # stated, and impossible
-    "majority": 0.78,  # stated as the baseline; it is Young's alone
+    "initial_loss": (0.3, 0.4),  # stated in the course's report, but impossible
+    "majority": 0.78,  # stated as the baseline, but it is the rate of Young alone
 }
-# Of all of CelebA: the majority answer's mean accuracy, and the entropy of the train rates.
+# For all of CelebA: the mean accuracy of the majority class, and the entropy of the train rates in nats.
 CELEBA = {"majority": {"valid": 0.744, "test": 0.753}, "prior_entropy": 0.467}
 CONSTANTS = {
     "ATTRIBUTES": ATTRIBUTES,
@@ -63,12 +63,12 @@ CONSTANTS = {
     "COURSE": COURSE,
     "CELEBA": CELEBA,
     "FEW": FEW,
-    "SURE": 0.95,  # of every interval
+    "SURE": 0.95,  # level of all confidence intervals
     "BINS": BINS,
     "ENOUGH": ENOUGH,
-    "MEMORISED": 0.01,  # of 03's check
+    "MEMORISED": 0.01,  # train loss in the check of 03_overfit
     "OPTIMIZERS": OPTIMIZERS,
-    "HABIT": 0.5,  # the threshold that is usual
+    "HABIT": 0.5,  # the usual decision threshold
     "TERA": "10¹²",
     "ln2": math.log(2),
 }
@@ -76,26 +76,26 @@ CONSTANTS = {
 
 @dataclass(frozen=True)
 class Report:
-    """A run's results, read, and the language to tell them in."""
+    """The results of a run, and the language and templates of its report."""
 
     run_name: str
     language: str
     author: str
-    results: dict[str, dict | None]  # by notebook; None where it has not run
+    results: dict[str, dict | None]  # by notebook; None if it has not run
     journal: dict
     config: str  # config.yaml, or "" before the final training
     environment: jinja2.Environment = field(repr=False)
 
 
 def load_report(run_name: str, language: str = "fr", author: str = "") -> Report:
-    """Read a run's results; StudyError where there is no run, or a file of it is damaged."""
+    """Read a run's results; StudyError if there are none, or if a file is damaged or from another version."""
     for name, value in (("run_name", run_name), ("language", language), ("author", author)):
         check_parameter(name, value)
     folder = RUNS / run_name
     results = {notebook: _read_json(folder / "results" / f"{notebook}.json") for notebook in ORDER}
     if not any(results.values()):
         raise StudyError(
-            f"There is no run {run_name!r}: {folder} holds no results. Run the notebooks first: "
+            f"There is no run {run_name!r}: {folder} contains no results. Run the notebooks first: "
             f"python -m helpers run --profile demo --run-name {run_name}"
         )
     config = folder / "config.yaml"
@@ -128,9 +128,9 @@ def show_section(report: Report, name: str):
 
 
 def render(report: Report, name: str) -> str:
-    """Return one section as Markdown, or a warning in its place that names the notebooks to run."""
+    """Return one section as Markdown, or a warning that names the notebooks to run first."""
     if name not in SECTIONS:
-        raise StudyError(f"There is no section {name!r} in the report; there are: {', '.join(SECTIONS)}.")
+        raise StudyError(f"There is no section {name!r} in the report. Choose one of: {', '.join(SECTIONS)}.")
     number = list(SECTIONS).index(name)
     missing = [notebook for notebook in SECTIONS[name] if report.results[notebook] is None]
     words = {"number": number, "heading": report.environment.globals["w"]["sections"][name], "missing": missing}
@@ -146,8 +146,8 @@ def render(report: Report, name: str) -> str:
 
 def _other_version(run_name: str, error) -> str:
     return (
-        f"The results of run {run_name!r} lack something that the report shows ({error}): another version of the "
-        "notebooks wrote them. Run the notebooks again."
+        f"The results of run {run_name!r} lack a value that the report shows ({error}): they were written by another "
+        "version of the notebooks. Run the notebooks again."
     )
 
 
@@ -180,7 +180,7 @@ def _words(language: str) -> dict:
 
 
 def _figure(folder: Path, words: dict, drawn: bool, name: str, caption: str, kind: str = "") -> str:
-    """Return a figure as HTML, its image within it: it shows wherever the notebook lies."""
+    """Return a figure as HTML with the image embedded, so that the notebook can be moved."""
     path = folder / f"{name}.png"
     if not path.is_file():
         return f'\n<div class="warning">\n\n{words["no_figure"].format(name=path.name)}\n\n</div>\n'
@@ -199,4 +199,4 @@ def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
-        raise StudyError(f"{path} cannot be read ({error}); run {path.stem} again.") from error
+        raise StudyError(f"{path} cannot be read ({error}). Run {path.stem} again.") from error

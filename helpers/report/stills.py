@@ -1,4 +1,4 @@
-"""Draw once what a live page would compute: formulas and widgets, as static HTML."""
+"""Formulas and widgets as static HTML, which needs no script."""
 
 from html import escape
 
@@ -9,7 +9,7 @@ VIEW, STATE = (f"application/vnd.jupyter.widget-{part}+json" for part in ("view"
 
 
 def typeset(formula: str) -> str:
-    """Return a TeX formula as an inline SVG, or as <code> where matplotlib's mathtext cannot set it."""
+    """Return a TeX formula as an inline SVG, or as <code> if matplotlib's mathtext cannot draw it."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.mathtext import MathTextParser
     from matplotlib.textpath import TextPath
@@ -36,7 +36,7 @@ def typeset(formula: str) -> str:
 
 
 def freeze_widgets(nb: nbformat.NotebookNode, no_state: str) -> None:
-    """Replace every widget view by static HTML of its last state; closed bars go."""
+    """Replace every widget view by static HTML of its last state; hidden widgets are removed."""
     models = nb.metadata.pop("widgets", {}).get(STATE, {}).get("state", {})
     for cell in nb.cells:
         for output in list(cell.get("outputs", [])):
@@ -82,7 +82,7 @@ def _bar(state: dict) -> str:
 
 
 def _value(name: str, state: dict) -> str:
-    """Return "description = value"; nothing for a button, which cannot be pressed on paper."""
+    """Return "description = value", or "" for a widget without a value, such as a button."""
     value = state.get("value")
     if "_options_labels" in state:
         chosen = state["index"] if isinstance(state["index"], list | tuple) else [state["index"]]

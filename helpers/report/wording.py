@@ -1,4 +1,4 @@
-"""Numbers, dates and typography as French and English write them."""
+"""Numbers, dates and typography in French and in English."""
 
 import re
 from collections.abc import Callable
@@ -11,9 +11,11 @@ from babel.numbers import format_decimal
 from jinja2 import Undefined
 
 NARROW, NBSP, MINUS = "\u202f", "\u00a0", "−"
-MISSING = "—"  # what was not measured, or has no value
+MISSING = "—"  # shown for a value that was not measured or does not exist
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-KEPT = re.compile(r"(```.*?```|`[^`\n]*`|<code>.*?</code>|<[^<>]+>)", re.DOTALL)  # code and tags: as they are
+KEPT = re.compile(
+    r"(```.*?```|`[^`\n]*`|<code>.*?</code>|<[^<>]+>)", re.DOTALL
+)  # code and tags, which are left unchanged
 
 
 def filters(language: str) -> dict[str, Callable]:
@@ -36,14 +38,14 @@ def filters(language: str) -> dict[str, Callable]:
 
 def _or_missing(function: Callable, language: str, value, *options, **named) -> str:
     if isinstance(value, Undefined):
-        str(value)  # raises, and names what the results lack
+        str(value)  # raises UndefinedError, which names the missing result
     return MISSING if value is None else function(value, *options, language=language, **named)
 
 
 def fixed(value: float, digits: int = 4, *, signed: bool = False, language: str) -> str:
-    """Return a number with that many decimals, grouped by thousands: 19 052,5 or 19,052.5."""
+    """Return a number with `digits` decimals and thousands separators: 19 052,5 or 19,052.5."""
     text = format_decimal(round(abs(value), digits), f"#,##0.{'0' * digits}", locale=language)
-    if not re.search("[1-9]", text):  # nothing left after rounding: no sign
+    if not re.search("[1-9]", text):  # rounded to zero, which has no sign
         return text
     return (MINUS if value < 0 else "+" if signed else "") + text
 
@@ -60,31 +62,31 @@ def points(value: float, digits: int = 2, *, language: str) -> str:
 
 
 def plural(value: float, one: str, many: str, digits: int = 0, *, language: str) -> str:
-    """Return a number with its noun in the form that it takes."""
+    """Return a number followed by its noun in the singular (`one`) or the plural (`many`)."""
     return f"{fixed(value, digits, language=language)}{NBSP}{_agreed(round(value, digits), one, many, language)}"
 
 
 def _agreed(value: float, one: str, many: str, language: str) -> str:
-    """Choose between singular and plural: French keeps the singular below two, English for one alone."""
+    """Return the singular or the plural: French has the singular below two, English only for one."""
     return one if (abs(value) < 2 if language == "fr" else value == 1) else many
 
 
 def small(value: float, *, language: str) -> str:
-    """Return a hyper-parameter: 0,005, 256, or 4,1 × 10⁻⁴ below a thousandth."""
+    """Return a hyper-parameter such as 0,005 or 256, and values below 0.001 as 4,1 × 10⁻⁴."""
     if value == 0 or abs(value) >= 1e-3:
         return _comma(f"{value:.3g}" if abs(value) < 100 else f"{value:g}", language)
     return power(value, language=language)
 
 
 def power(value: float, *, language: str) -> str:
-    """Return a number as 1,4 × 10⁻³, or 10⁻³ where that is all there is to it."""
+    """Return a number as 1,4 × 10⁻³, or as 10⁻³ if it is a power of ten."""
     mantissa, _, exponent = f"{value:.1e}".partition("e")
     ten = "10" + str(int(exponent)).translate(SUPERSCRIPTS)
     return ten if mantissa == "1.0" else f"{_comma(mantissa, language)}{NBSP}×{NBSP}{ten}"
 
 
 def duration(seconds: float, *, language: str) -> str:
-    """Return 12,3 s, 4 min 05 s or 1 h 02 min."""
+    """Return a duration as 12,3 s, 4 min 05 s or 1 h 02 min."""
     if seconds < 60:
         return f"{fixed(seconds, 1, language=language)}{NBSP}s"
     minutes, rest = divmod(round(seconds), 60)
@@ -94,16 +96,16 @@ def duration(seconds: float, *, language: str) -> str:
 
 
 def date(stamp: str, *, language: str) -> str:
-    """Return an ISO time stamp as people write it, in UTC."""
+    """Return an ISO time stamp as a date with the time in UTC, in the language's usual form."""
     moment = datetime.fromisoformat(stamp).astimezone(UTC)
     day = format_date(moment, "d MMMM y", locale=language).replace(" ", NBSP, 1)
     if language == "fr":
-        day = re.sub(r"^1(?!\d)", "1er", day)  # CLDR has no ordinal
+        day = re.sub(r"^1(?!\d)", "1er", day)  # Babel's data (CLDR) has no ordinal
     return f"{day}{' à' if language == 'fr' else ','} {moment:%H:%M} UTC"
 
 
 def reword(text: str, phrases: dict[str, str], *, language: str) -> str:
-    """Return a check's English words in the report's language: known phrases, and the numbers' marks."""
+    """Translate the known phrases and the number format of a check's English text; the result is escaped HTML."""
     for english, own in phrases.items():
         text = text.replace(english, own)
     text = re.sub(r"(?<![\w.])-(?=\d)", MINUS, text)
@@ -115,12 +117,12 @@ def reword(text: str, phrases: dict[str, str], *, language: str) -> str:
 
 
 def code(value) -> str:
-    """Return a name, a path or a value as code, whatever is in it."""
+    """Return a name, a path or a value as HTML code, escaped."""
     return f"<code>{escape(str(value), quote=False)}</code>" if value not in (None, "") else MISSING
 
 
 def typeset(markdown: str, language: str) -> str:
-    """Set apostrophes, English quotation marks and French spaces that may not break; code and tags stay."""
+    """Set apostrophes, English quotation marks and French non-breaking spaces, but not in code and tags."""
     parts = KEPT.split(markdown)
     parts[::2] = [_typeset(part, language) for part in parts[::2]]
     return "".join(parts)

@@ -1,4 +1,4 @@
-"""Work shared out among processes, its results in order."""
+"""Parallel processes that return their results in order."""
 
 import multiprocessing
 import os
@@ -10,32 +10,31 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
 
-AHEAD = 2  # tasks a worker may be ahead of the one whose result is wanted: enough to keep it busy
-
-MOST = 32  # one process gathers the results of all
+AHEAD = 2  # tasks per worker that are submitted ahead of the next result, which keeps the workers busy
+MOST = 32  # workers; one process collects the results of all of them
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def workers_for(images: int) -> int:
-    """Return how many workers reading so many images is worth: starting them takes a second or two."""
+    """Return the number of workers to read `images` images; for few images one, as starting processes takes seconds."""
     return min(cores(), MOST) if images >= 4_000 else 1
 
 
 def in_order(function: Callable, tasks: Iterable, workers: int) -> Iterator:
     """Yield function(task) for each task, in order, computed by `workers` processes.
 
-    At most `AHEAD` tasks a worker are taken from `tasks` before their results are asked for. One worker is
-    this process; so it is where processes cannot be started, and for the rest where one of them is killed.
-    `function` must be importable: a worker imports its module, so that module's imports are what a worker
-    costs. An exception in it is raised here.
+    At most `AHEAD` tasks per worker are taken from `tasks` before their results are requested. With one worker, this
+    process does the work. It also does all of it if processes cannot be started, and the rest of it if one is killed.
+    `function` must be importable; each worker imports its module, so that module should import little. Exceptions of
+    `function` are raised here.
     """
     tasks, waiting = iter(tasks), deque()
     if workers > 1:
-        # Spawned on every system: a fork of a process in which torch or Jupyter has threads may hang.
+        # Spawned on every system: forking a process in which PyTorch or Jupyter has threads may hang.
         context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(workers, context, _start_worker)
         try:
@@ -48,7 +47,7 @@ def in_order(function: Callable, tasks: Iterable, workers: int) -> Iterator:
 
 
 def _from_pool(pool: ProcessPoolExecutor, function: Callable, tasks: Iterator, waiting: deque, ahead: int) -> Iterator:
-    """Yield the results; `waiting` holds the tasks without one, also when the pool breaks."""
+    """Yield the results in order; `waiting` has the tasks without a result, also if the pool breaks."""
     while True:
         for task in islice(tasks, ahead - len(waiting)):
             waiting.append((task, None))
@@ -61,7 +60,7 @@ def _from_pool(pool: ProcessPoolExecutor, function: Callable, tasks: Iterator, w
 
 
 def _start_worker():
-    """Leave an interrupt to the parent, and leave when the parent does."""
+    """Ignore interrupts, which the parent handles, and end this process when the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
 

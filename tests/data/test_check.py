@@ -238,7 +238,7 @@ def test_copies_in_valid_and_test_are_told_without_advice_that_does_not_help(cop
     valid, test = (next(path for path in images(copy) if splits[path.name] == s) for s in "12")
     valid.write_bytes(test.read_bytes())
     (finding,) = [f for f in check(copy)[2]["findings"] if "two splits: 1 valid/test" in f["what"]]
-    assert "drop_duplicates" not in finding["do"] and "Nothing leaves images out" in finding["do"]
+    assert "drop_duplicates" not in finding["do"] and "never dropped" in finding["do"]
 
 
 def test_a_copy_that_is_not_recognised_has_its_json_too(tmp_path):

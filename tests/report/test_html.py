@@ -176,7 +176,7 @@ def test_a_formula_that_cannot_be_set_stays_as_code(formula):
 
 @pytest.mark.parametrize("source", ["absent.png", "https://example.org/face.png"])
 def test_an_image_that_is_not_there_is_told(tmp_path, source):
-    with pytest.raises(StudyError, match=f"{re.escape(source)}.*draw it first"):
+    with pytest.raises(StudyError, match=f"{re.escape(source)}.*Create it first"):
         page(tmp_path, new_markdown_cell(f"![a face]({source})"))
     assert not list(tmp_path.iterdir())
 
@@ -292,7 +292,7 @@ def test_chrome_path_comes_first_and_a_wrong_one_is_passed_over(tmp_path, monkey
 
 
 def test_printing_a_file_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(StudyError, match="export the notebook"):
+    with pytest.raises(StudyError, match="export the notebook to HTML"):
         pdf.to_pdf(tmp_path / "absent.html", tmp_path / "report.pdf")
 
 

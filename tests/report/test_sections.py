@@ -523,7 +523,7 @@ def test_an_absent_run_is_an_error_that_says_what_to_do(study):
 def test_a_damaged_results_file_is_named(study):
     study.report()
     (study.folder / "results" / "05_grid.json").write_text('{"trials": [', encoding="utf-8")
-    with pytest.raises(StudyError, match=r"05_grid\.json cannot be read.*run 05_grid again"):
+    with pytest.raises(StudyError, match=r"05_grid\.json cannot be read.*Run 05_grid again"):
         load_report("study")
 
 

@@ -159,7 +159,7 @@ def test_a_killed_worker_is_told_and_the_finished_cells_stay(tmp_path, splits):
         for process in multiprocessing.active_children():
             process.kill()
 
-    with pytest.raises(StudyError, match="want of memory"):
+    with pytest.raises(StudyError, match="memory ran out"):
         grid.run_grid(trials, train, valid, path, "faces", kill_all, at_once=2)
     assert len(grid.read_trials(path)) >= 1
 
