@@ -15,7 +15,7 @@ test: setup
 	$(PY) -m pytest
 
 check: lint
-	$(PY) -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow" -n auto
 
 # Takes about a quarter of an hour. With `.venv/bin/pip install -e .[bench]`, against Lightning and fastai too.
 bench: setup

@@ -57,6 +57,7 @@ def test_each_layout_gives_the_same_cache(layout, dataset):
         assert (images == originals[rows]).all()
 
 
+@pytest.mark.slow
 def test_a_large_row_group_is_not_read_whole(tmp_path):
     """30 MB of images in one row group: a process that reads its last and its first one grows by a few MB."""
     import pyarrow
