@@ -116,7 +116,7 @@ def load_report(run_name: str, language: str = "fr", author: str = "") -> Report
 
 
 def report_title(run_name: str, language: str = "fr") -> str:
-    """Return the report's title, which says so where the faces are drawn."""
+    """Return the report's title, which states whether the images are CelebA or drawn faces."""
     titles = _words(language)["title"]
     results = (_read_json(RUNS / run_name / "results" / f"{notebook}.json") for notebook in ORDER)
     return titles["drawn" if any(result["data"]["drawn"] for result in results if result) else "celeba"]

@@ -553,7 +553,7 @@ def test_what_has_no_value_is_a_dash(study, language):
     diverged = next(line for line in text.splitlines() if line.startswith("| 4 |"))
     assert diverged.split("|")[7].strip() == "—"
     assert (
-        "a divergé : elle ne fait pas mieux" if language == "fr" else "diverged: it does no better"
+        "a divergé : elle ne fait pas mieux" if language == "fr" else "diverged, so it is not better"
     ) in text.replace(NBSP, " ")
     assert not re.search(r"\bnan\b|\bNone\b|Undefined|{{|}}|{%|%}|\d[.,]\d{6}", text)
 
