@@ -91,7 +91,8 @@ class Checks:
             return f"**No conclusion can be drawn here.** Checks that failed: {'; '.join(failed['fault'])}."
         if failed["remark"]:
             return f"{text} Remarks: {'; '.join(failed['remark'])}."
-        return f"{text} All {len(self.made)} checks of this notebook passed." if self.made else text
+        passed = {0: "", 1: " The check of this notebook passed."}
+        return text + passed.get(len(self.made), f" All {len(self.made)} checks of this notebook passed.")
 
     def _failed(self, severity: str) -> list[str]:
         failed = [check for check in self.made.values() if not check.passed and check.severity == severity]

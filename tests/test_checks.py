@@ -228,7 +228,7 @@ def test_a_training_that_ends_above_where_it_began_or_not_at_all_diverged(losses
 def test_a_conclusion_stands_only_where_no_check_found_a_fault(tmp_path):
     made = Checks("03_overfit", tmp_path / "checks.json")
     made.expect("every label is right", "0 wrong", "0 wrong", True)
-    assert made.conclusion("It works.") == "It works. All 1 checks of this notebook passed."
+    assert made.conclusion("It works.") == "It works. The check of this notebook passed."
     made.expect("the window is the course's", "1e-4", "1e-2", False, "remark")
     assert made.conclusion("It works.").startswith("It works. Remarks: the window is the course's (expected 1e-4")
     made.expect("the images are overfitted", "train loss < 0.01", "0.3", False)
