@@ -66,32 +66,28 @@ VIEWS = 12  # augmented copies of the training images that the teachers answer, 
 ARMS = {
     "course": Arm(COURSE, "the course's network and recipe"),
     "course_adamw_one_cycle": Arm(SETTLED, "AdamW, one cycle, batches of 128", over="course"),
-    "course_ema": Arm(AVERAGED, "average of the weights", over="course_adamw_one_cycle"),
-    "course_mirror": Arm(AVERAGED.but(mirror=True), "answers averaged with the mirror image's", over="course_ema"),
+    "course_ema": Arm(AVERAGED, "EMA (0.998 per step)", over="course_adamw_one_cycle"),
+    "course_mirror": Arm(AVERAGED.but(mirror=True), "predictions averaged with the mirror image", over="course_ema"),
     "compact_network": Arm(COMPACT, "the compact network", over="course_mirror"),
     "compact_course_recipe": Arm(COURSE.but(arch="compact"), "back to the course's recipe", over="compact_network"),
     "compact_decay": Arm(DECAYED, "six times the weight decay", over="compact_network"),
-    "compact_unaveraged": Arm(DECAYED.but(ema=0.0), "without the average of the weights", over="compact_decay"),
+    "compact_unaveraged": Arm(DECAYED.but(ema=0.0), "without EMA", over="compact_decay"),
     "compact_mild": Arm(
         DECAYED, "rotation ±5°, jitter 0.1, hue 0.02", over="compact_decay", ideas=("mild augmentation",)
     ),
     "compact_mixup": Arm(DECAYED, "mixup", over="compact_decay", ideas=("mixup",)),
-    "compact_attributes": Arm(
-        DECAYED, "all 40 attributes learnt, five read out", over="compact_decay", ideas=("all attributes",)
-    ),
-    "compact_distilled": Arm(
-        DECAYED, "three networks' answers as labels", over="compact_decay", teachers="compact_decay"
-    ),
+    "compact_attributes": Arm(DECAYED, "trained on all 40 attributes", over="compact_decay", ideas=("all attributes",)),
+    "compact_distilled": Arm(DECAYED, "distilled from three teachers", over="compact_decay", teachers="compact_decay"),
     "compact_taught": Arm(
         DECAYED,
-        "three networks' answers as labels, mild augmentation",
+        "distilled from three teachers, mild augmentation",
         over="compact_decay",
         teachers="compact_decay",
         ideas=("mild augmentation",),
     ),
     "compact": Arm(
         DECAYED,
-        "answers for all 40 attributes as labels, mild augmentation",
+        "distilled for all 40 attributes, mild augmentation",
         over="compact_taught",
         teachers="compact_attributes",
         ideas=("all attributes", "mild augmentation"),
@@ -105,7 +101,7 @@ ARMS = {
     ),
     "fine": Arm(FINE, "a stem at full resolution, dropout 0.2", over="compact_affine", ideas=("affine augmentation",)),
     "fine_attributes": Arm(
-        FINE, "all 40 attributes learnt, five read out", over="fine", ideas=("all attributes", "affine augmentation")
+        FINE, "trained on all 40 attributes", over="fine", ideas=("all attributes", "affine augmentation")
     ),
     "fine_deep": Arm(
         FINE.but(arch="fine_deep"),
@@ -120,7 +116,7 @@ ARMS = {
     ),
     "fine_taught": Arm(
         FINE.but(arch="fine_deep", dropout=0.0, max_epochs=36),
-        "two teachers' answers to each augmented image, 36 epochs, no dropout",
+        "distilled from two teachers on augmented images, 36 epochs, no dropout",
         over="fine_deep",
         teachers="teacher",
         ideas=("all attributes", "views"),

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,39 +29,6 @@ OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW"}  # the names that the course and
 SCORECARD = "checks.json"  # in results/
 LOGITS = "07_logits.npz"  # in results/: the logits of valid and test that 07_test computed
 TEST_LOG = "test_opened.jsonl"  # in the run's folder; lines are only ever added
-# The keys of each notebook's results, besides those that `Run.write` adds. The report and the tests read these.
-RESULTS = {
-    "01_data": (
-        *("meta", "rates", "cooccurrence", "correlation", "identities", "identities_shared", "largest_shift"),
-        *("labels_per_image", "no_label", "batch", "copies", "label_consistency", "findings"),
-    ),
-    "02_baselines": (
-        *("baselines", "majority", "constants", "train_rates", "images", "linear_epochs", "parameters_count"),
-        *("mult_adds", "layers", "initial_loss", "prior_loss", "prior_entropy"),
-    ),
-    "03_overfit": (
-        *("images", "valid_images", "train_loss", "train_eval_loss", "wrong_labels", "first_epoch_below"),
-        *("valid_loss_lowest", "valid_loss_highest_after", "valid_loss_last", "by_hand", "by_hand_difference"),
-        *("capacity", "history"),
-    ),
-    "04_lr_finder": (
-        *("chosen", "suggestions", "by_seed", "window", "steps", "range", "images", "last_lr", "diverged"),
-    ),
-    "05_grid": (
-        *("best", "best_name", "trials", "trainings", "seeds", "seed_noise", "effects", "edges", "images"),
-        *("suggested_lr", "trial_seconds", "trial_tflop"),
-    ),
-    "06_final": (
-        *("chosen", "origin", "history", "best_epoch", "best", "checkpoint", "images", "extra", "seeds"),
-        "images_per_second",
-    ),
-    "07_test": (
-        *("checkpoint", "checkpoint_name", "checkpoint_epoch", "trained_on", "trained_seed", "overall", "whole_test"),
-        *("persons", "openings", "intervals", "valid_interval", "majority", "per_attribute", "threshold_gains"),
-        *("comparison", "groups", "gaps"),
-    ),
-    "appendix": ("calibration", "shortcuts", "likely_errors", "published"),
-}
 
 
 class Run:
@@ -69,15 +36,22 @@ class Run:
 
     Results are written to runs/<run_name>/results/<notebook>.json, figures to figures/<run_name>/ and weights to
     checkpoints/<run_name>/. `dataset` is None for a notebook that reads no images. `parameters` are the values of the
-    notebook's `parameters` cell. `checks` are its sanity checks; results/checks.json has those of all notebooks.
+    notebook's `parameters` cell, and `promised` the names of the results that it has to write, where they are known.
+    `checks` are its sanity checks; results/checks.json has those of all notebooks.
     """
 
     def __init__(
-        self, notebook: str, config: Config, dataset: Dataset | None = None, parameters: Mapping | None = None
+        self,
+        notebook: str,
+        config: Config,
+        dataset: Dataset | None = None,
+        parameters: Mapping | None = None,
+        promised: Iterable[str] | None = None,
     ):
         self.notebook, self.config = notebook, config
         self.dataset: Any = dataset
         self.parameters = dict(parameters or {})
+        self.promised = None if promised is None else set(promised)
         self.folder = RUNS / config.run_name
         self.results = self.folder / "results"
         self.figures = FIGURES / config.run_name
@@ -90,11 +64,11 @@ class Run:
     def write(self, **results) -> Path:
         """Write the notebook's results as JSON, with its parameters, data, environment and checks; return the path.
 
-        Raises ValueError if the names of the results are not those in RESULTS.
+        Raises ValueError if the names of the results are not those that were promised.
         """
-        if set(results) != set(RESULTS.get(self.notebook, results)):
-            wrong = sorted(set(results) ^ set(RESULTS[self.notebook]))
-            raise ValueError(f"The results of {self.notebook} differ from those in run.RESULTS: {', '.join(wrong)}")
+        if self.promised is not None and set(results) != self.promised:
+            wrong = ", ".join(sorted(set(results) ^ self.promised))
+            raise ValueError(f"The results of {self.notebook} differ from those in study.RESULTS: {wrong}")
         content = {
             "notebook": self.notebook,
             "written": datetime.now(UTC).isoformat(timespec="seconds"),

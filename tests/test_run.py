@@ -13,6 +13,7 @@ from helpers.errors import StudyError
 from helpers.models.checkpoints import load_checkpoint
 from helpers.models.networks import build_model
 from helpers.run import Run
+from helpers.study import RESULTS
 
 CPU = torch.device("cpu")
 
@@ -22,7 +23,12 @@ def make_run(dataset, tmp_path, monkeypatch):
     """Return a function that begins a notebook of one run in a folder of the test."""
     for folder in ("RUNS", "FIGURES", "CHECKPOINTS"):
         monkeypatch.setattr(runs, folder, tmp_path / folder)
-    return lambda notebook: Run(notebook, Config(data_root="drawn", device="cpu"), dataset, {"seed": 42, "seeds": None})
+
+    def begin(notebook: str) -> Run:
+        config = Config(data_root="drawn", device="cpu")
+        return Run(notebook, config, dataset, {"seed": 42, "seeds": None}, RESULTS[notebook])
+
+    return begin
 
 
 def test_every_opening_of_the_test_split_is_written_down_and_none_is_lost(make_run, dataset, tmp_path):
@@ -39,7 +45,7 @@ def test_every_opening_of_the_test_split_is_written_down_and_none_is_lost(make_r
 
 def finish(run: Run):
     """Write results of a notebook with the right names, whatever they hold."""
-    run.write(**dict.fromkeys(runs.RESULTS[run.notebook]))
+    run.write(**dict.fromkeys(RESULTS[run.notebook]))
 
 
 def test_an_interrupted_final_training_is_not_tested_unless_asked_for(make_run):
@@ -58,9 +64,9 @@ def test_an_interrupted_final_training_is_not_tested_unless_asked_for(make_run):
 
 def test_results_of_other_names_than_the_schemas_are_refused(make_run):
     with pytest.raises(ValueError, match=r"RESULTS.*accuracy"):
-        make_run("appendix").write(**dict.fromkeys(runs.RESULTS["appendix"]), accuracy=1)
+        make_run("appendix").write(**dict.fromkeys(RESULTS["appendix"]), accuracy=1)
     with pytest.raises(ValueError, match=r"RESULTS.*published"):
-        make_run("appendix").write(**dict.fromkeys(runs.RESULTS["appendix"][:-1]))
+        make_run("appendix").write(**dict.fromkeys(RESULTS["appendix"][:-1]))
 
 
 def test_results_hold_the_parameters_of_the_notebook_and_of_its_configuration(make_run):

@@ -11,8 +11,7 @@ from helpers.data.official import OFFICIAL_SIZES
 from helpers.errors import StudyError
 from helpers.report import sections, wording
 from helpers.report.sections import SECTIONS, TEMPLATES, load_report, render, report_title
-from helpers.run import RESULTS
-from helpers.study import ORDER, notebook_parameters
+from helpers.study import ORDER, RESULTS, notebook_parameters
 
 LANGUAGES = ("fr", "en")
 NARROW, NBSP = "\u202f", "\u00a0"
