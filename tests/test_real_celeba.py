@@ -63,7 +63,7 @@ def test_a_subset_has_to_be_asked_for(real):
 
 
 def test_real_images_are_decoded_within_a_level_of_the_plain_way_on_average_and_two_at_worst(real):
-    from test_decoding import differences
+    from data.test_decoding import differences
 
     found = differences(real, every=20)
     assert found.mean() <= 1 and found.max() <= 2
