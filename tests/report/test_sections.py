@@ -272,7 +272,6 @@ BRANCHES = {
         {"06_final best_epoch": 3},
         {"06_final history.2.val_loss": 0.1},
         {"06_final seeds": SEEDS},
-        {"07_test per_attribute.test.4": attribute_row("Eyeglasses", 20, 5, 30, 974)},
         {"01_data identities": None},
         ALL_DIVERGED,
         SEVERAL,
