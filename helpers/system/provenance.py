@@ -13,7 +13,7 @@ from helpers.system.devices import describe
 
 
 def environment(device: torch.device) -> dict:
-    """Return what a result was computed with: versions, processor and git commit."""
+    """Return what a result was computed with: versions, device and git commit."""
     return {
         "python": platform.python_version(),
         "torch": str(torch.__version__),
