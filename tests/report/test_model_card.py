@@ -113,7 +113,7 @@ def test_the_card_says_what_was_trained_and_how_often_the_test_split_was_opened(
     _, text = card(results(drawn=False))
     assert f"{count_parameters(build_model(0, torch.device('cpu'), 8)):,} parameters" in text
     assert "learning rate 0.0021" in text and "this is epoch 4" in text
-    assert "opened 1 time for it" in text and "of 1,234 people" in text and "7 of the test's 240 labels" in text
+    assert "opened 1 time in its run" in text and "of 1,234 people" in text and "7 of the test's 240 labels" in text
 
 
 def test_the_largest_gap_that_is_of_enough_images_is_told_with_its_direction(card):
