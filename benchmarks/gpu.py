@@ -135,7 +135,7 @@ def step_rows(train: Split, device: torch.device, compiled: bool) -> list[dict]:
                     print(f"{kind}, {arch}: {type(error).__name__}, left out: {first}", file=sys.stderr)
                     continue
                 rows.append({"name": f"step {kind}, {arch}, batch {batch_size}", "value": value, "unit": "images/s"})
-            return rows
+    return rows
 
 
 def step_seconds(kind: str, arch: str, batch: tuple, device: torch.device) -> float:
@@ -200,7 +200,7 @@ def protocol_rows(train: Split, valid: Split, test: Split, device: torch.device)
     trials = grid_trials(config, [0.001, 0.005], [1e-5, 1e-4], [192, 256], [0.0, 0.2, 0.4])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "grid.jsonl"
-        grid = seconds(lambda: run_grid(trials, train, valid, path, "pixels", at_once=1), device)
+        grid = seconds(lambda: run_grid(trials, train, valid, path, "pixels"), device)
     model = build_model(0, device)
     final = seconds(lambda: fit(model, train, valid, config.but(max_epochs=20)), device)
     last = seconds(lambda: [predict_logits(model, split) for split in (valid, test)], device)

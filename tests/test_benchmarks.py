@@ -17,10 +17,12 @@ from helpers.data.decoding import decode
 from helpers.evaluation.metrics import probabilities
 from helpers.models.networks import COURSE_PARAMETERS, CourseCNN, build_for, count_parameters
 from helpers.report.published import measured_steps
+from helpers.training.loop import predict_logits
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import accuracy
 import arms
+import gpu
 import ideas
 import latency
 import plain
@@ -246,3 +248,38 @@ def test_each_arm_follows_one_that_is_there():
     for position, (name, arm) in enumerate(accuracy.ARMS.items()):
         assert all(other in names[:position] for other in (arm.over, arm.teachers) if other)
         assert position == 0 or arm.over or name in teachers
+
+
+def test_an_affine_augmentation_that_moves_nothing_gives_the_image_and_one_that_shifts_moves_it_by_whole_pixels():
+    images, ones, zeros = torch.rand(2, 3, 64, 64), torch.ones(2), torch.zeros(2)
+    still = ideas.AffineDraws(zeros.bool(), zeros, ones, zeros, zeros, ones, ones, ones, [0, 1, 2])
+    assert torch.allclose(ideas.augment_affine(images.clone(), still), images, atol=1e-5)
+    right = ideas.AffineDraws(zeros.bool(), zeros, ones, zeros + 4 / 64, zeros, ones, ones, ones, [2, 0, 1])
+    assert torch.allclose(ideas.augment_affine(images.clone(), right)[..., :-4], images[..., 4:], atol=1e-5)
+    flipped = ideas.AffineDraws(ones.bool(), zeros, ones, zeros, zeros, ones, ones, ones, [0, 1, 2])
+    assert torch.allclose(ideas.augment_affine(images.clone(), flipped), images.flip(3), atol=1e-5)
+
+
+def test_the_targets_of_a_view_are_its_teachers_mean_probabilities_for_its_own_images(splits):
+    train = splits["train"].subset(range(6))
+    teachers = [build_for(Config(seed=seed, channels_block3=4), torch.device("cpu")).eval() for seed in (1, 2)]
+    views = ideas.augmented_views(train, teachers, 2, "fp32", ideas.augment_affine, ideas.draw_affine)
+    for view in views:
+        predicted = [probabilities(predict_logits(teacher, view, "fp32")) for teacher in teachers]
+        assert np.allclose(view.targets.numpy(), np.mean(predicted, axis=0), atol=1e-5)
+    assert not torch.equal(views[0].images, views[1].images) and not torch.equal(views[0].images, train.images)
+    read = ideas.batches_of_views(views)
+    for expected in (views[0], views[1], views[0]):  # one view per epoch, in turn
+        targets = torch.cat([batch[1] for batch in read(train, 6, torch.Generator().manual_seed(0))])
+        assert torch.equal(targets.sort(0).values, expected.targets.sort(0).values)
+
+
+def test_the_gpu_script_measures_every_network(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        sys, "argv", ["gpu.py", "--device", "cpu", "--images", "64", "--json", str(tmp_path / "g.json")]
+    )
+    gpu.main()
+    names = [row["name"] for row in json.loads((tmp_path / "g.json").read_text())["rows"]]
+    for arch in gpu.ARCHES:
+        for kind in gpu.STEPS[:2]:
+            assert f"step {kind}, {arch}, batch 64" in names
