@@ -208,7 +208,7 @@ def full_network(name: str, seed: int, device: torch.device) -> nn.Module:
     if not path.exists():
         raise SystemExit(f"The teacher {path} is missing. Run accuracy.py --arms {name} first.")
     model = build_for(ARMS[name].config.but(mirror=False), device)
-    model.head = AllAttributes(model.head).to(device)
+    model.head = AllAttributes(model.head)
     model.head.asked_all = True
     model.load_state_dict(torch.load(path, map_location=device, weights_only=True))
     return model.eval()

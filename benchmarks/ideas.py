@@ -14,7 +14,15 @@ from torch.nn import functional
 
 from helpers.config import ATTRIBUTES
 from helpers.data import augmentation, batches
-from helpers.data.augmentation import adjust_brightness_, adjust_contrast_, adjust_saturation_
+from helpers.data.augmentation import (
+    JITTER,
+    MAX_DEGREES,
+    adjust_brightness_,
+    adjust_contrast_,
+    adjust_saturation_,
+    draw_uniform,
+    jitter_,
+)
 from helpers.data.batches import Split, normalise
 from helpers.data.celeba import Dataset
 from helpers.data.official import CELEBA_ATTRIBUTES
@@ -83,13 +91,8 @@ class AffineDraws:
 
 def draw_affine(count: int, generator: torch.Generator, device: torch.device | str = "cpu") -> AffineDraws:
     """Draw flip p 0.5, rotation ±15°, scale and shift ±8 %, brightness, contrast and saturation ±0.2."""
-    uniform = torch.rand(8, count, generator=generator)
-    centre = torch.tensor([0, 0, 1, 0, 0, 1, 1, 1]).view(8, 1)
-    spread = torch.tensor([1, 15, 0.08, 0.08, 0.08, 0.2, 0.2, 0.2]).view(8, 1)
-    drawn = centre + spread * (2 * uniform - 1)
-    if torch.device(device).type == "cuda":
-        drawn = drawn.pin_memory()
-    flip, *values = drawn.to(device, non_blocking=True)
+    spread = (1, MAX_DEGREES, 0.08, 0.08, 0.08, JITTER, JITTER, JITTER)
+    flip, *values = draw_uniform((0, 0, 1, 0, 0, 1, 1, 1), spread, count, generator, device)
     return AffineDraws(flip < 0, *values, order=torch.randperm(3, generator=generator).tolist())
 
 
@@ -108,10 +111,7 @@ def augment_affine(images: torch.Tensor, draws: AffineDraws) -> torch.Tensor:
         (adjust_contrast_, draws.contrast),
         (adjust_saturation_, draws.saturation),
     )
-    for index in draws.order:
-        adjust, values = jitters[index]
-        adjust(images, values)
-    return images
+    return jitter_(images, jitters, draws.order)
 
 
 @torch.no_grad()

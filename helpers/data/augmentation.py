@@ -1,6 +1,7 @@
 """The course's augmentation on whole batches, with random values per image: flip, rotation, colour jitter."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -32,14 +33,20 @@ def draw_augmentation(count: int, generator: torch.Generator, device: torch.devi
     Flip with p 0.5; rotation within ±15°; brightness, contrast and saturation within ±20 %; hue within ±0.1. They are
     drawn on the CPU, so that a seed gives the same values on every device, and sent to `device` in one copy.
     """
-    uniform = torch.rand(6, count, generator=generator)
-    centre = torch.tensor([0, 0, 1, 1, 1, 0]).view(6, 1)
-    spread = torch.tensor([1, MAX_DEGREES, JITTER, JITTER, JITTER, HUE]).view(6, 1)
-    drawn = centre + spread * (2 * uniform - 1)
+    spread = (1, MAX_DEGREES, JITTER, JITTER, JITTER, HUE)
+    flip, *values = draw_uniform((0, 0, 1, 1, 1, 0), spread, count, generator, device)
+    return Draws(flip < 0, *values, order=torch.randperm(4, generator=generator).tolist())
+
+
+def draw_uniform(
+    centre: Sequence[float], spread: Sequence[float], count: int, generator: torch.Generator, device: torch.device | str
+) -> torch.Tensor:
+    """Draw `count` uniform values in centre ± spread for each of K quantities; return them (K, count) on `device`."""
+    uniform = torch.rand(len(centre), count, generator=generator)
+    drawn = torch.tensor(centre).view(-1, 1) + torch.tensor(spread).view(-1, 1) * (2 * uniform - 1)
     if torch.device(device).type == "cuda":
         drawn = drawn.pin_memory()  # a copy from unpinned memory would wait for the GPU
-    flip, *values = drawn.to(device, non_blocking=True)
-    return Draws(flip < 0, *values, order=torch.randperm(4, generator=generator).tolist())
+    return drawn.to(device, non_blocking=True)
 
 
 def augment(images: torch.Tensor, draws: Draws) -> torch.Tensor:
@@ -51,7 +58,12 @@ def augment(images: torch.Tensor, draws: Draws) -> torch.Tensor:
         (adjust_saturation_, draws.saturation),
         (adjust_hue_, draws.hue),
     )
-    for index in draws.order:
+    return jitter_(images, jitters, draws.order)
+
+
+def jitter_(images: torch.Tensor, jitters: Sequence[tuple], order: list[int]) -> torch.Tensor:
+    """Apply jitters, pairs of a function and its values per image, in this order and in place; return the images."""
+    for index in order:
         adjust, values = jitters[index]
         adjust(images, values)
     return images
