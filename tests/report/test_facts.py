@@ -297,6 +297,12 @@ def test_the_full_protocol_has_no_cuts():
     assert facts.cuts(full_study()) == []
 
 
+def test_trials_side_by_side_are_no_cut_as_they_change_no_result():
+    results = full_study()
+    results["05_grid"]["parameters"]["trials_at_once"] = 2
+    assert facts.cuts(results) == []
+
+
 def test_cuts_are_the_parameters_that_differ_from_the_protocol():
     results = every_notebook(split_sizes={"train": 15979, "valid": 2044, "test": 1029})
     results["05_grid"]["parameters"] |= {"max_epochs": 1, "device": "cpu", "seed": 7}  # where it runs is no cut
