@@ -225,8 +225,7 @@ class Run:
             if str(saved["data"]) != self.dataset.fingerprint:
                 raise StudyError("07_test ran on another dataset. Set data_root to that dataset, or run 07_test again.")
             logits = {name: saved[name] for name in ("valid", "test")}
-        device = choose_device(self.config.device)
-        return logits, {name: load_split(self.dataset, name, device) for name in logits}
+        return logits, {name: self.load(name) for name in logits}
 
     @property
     def test_openings(self) -> list[dict]:

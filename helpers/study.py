@@ -11,7 +11,6 @@ import torch
 from helpers.checks import Checks
 from helpers.config import NOTEBOOKS, Config, check_parameters
 from helpers.data.celeba import Dataset, open_dataset
-from helpers.plots.style import use_style
 from helpers.run import Run
 from helpers.system.devices import choose_device, set_seed
 
@@ -70,6 +69,8 @@ def start(notebook: str, namespace: Mapping) -> Session:
     configuration then keeps the course's value. Raises StudyError if a parameter is wrong, or if the dataset or the
     device is missing.
     """
+    from helpers.plots.style import use_style  # half a second of matplotlib that the command line can do without
+
     defaults = notebook_parameters(notebook)
     parameters = check_parameters(notebook, {name: namespace[name] for name in defaults}, defaults)
     fields = {field.name for field in dataclasses.fields(Config)}
