@@ -75,7 +75,7 @@ class Run:
             "seconds": round(time.perf_counter() - self._started, 1),
             "parameters": self.parameters | self.config.to_dict(),
             "data": self._describe_data(),
-            "environment": environment(choose_device(self.config.device)),
+            "environment": environment(choose_device(self.config.device), self.config.precision),
             **results,
             "checks": self.checks.rows,
         }

@@ -15,6 +15,7 @@ from helpers.checks import Formatter
 NARROW, NBSP, MINUS = "\u202f", "\u00a0", "−"
 MISSING = "—"  # shown for a value that was not measured or does not exist
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+ABSOLUTE = re.compile(r"""(?<![\w.:/…])(?:~|[A-Za-z]:(?=[\\/]))?[\\/][^\s"',;]*?([^\s"',;\\/]+)/?(?=[\s"',;]|$)""")
 KEPT = re.compile(
     r"(```.*?```|`[^`\n]*`|<code>.*?</code>|<[^<>]+>)", re.DOTALL
 )  # code and tags, which are left unchanged
@@ -35,7 +36,10 @@ def filters(language: str) -> dict[str, Callable]:
         "date": date,
         "told": told,
     }
-    return {name: partial(_or_missing, function, language) for name, function in spoken.items()} | {"code": code}
+    return {name: partial(_or_missing, function, language) for name, function in spoken.items()} | {
+        "code": code,
+        "discreet": discreet,
+    }
 
 
 def _or_missing(function: Callable, language: str, value, *options, **named) -> str:
@@ -139,6 +143,11 @@ def told(check: dict, part: str, words: dict, *, language: str) -> str:
         first = next(field for _, field, _, _ in Formatter().parse(template) if field)
         own = _agreed(check["values"][first], *own, language)
     return _Spoken(words, language).vformat(escape(own, quote=False), (), check["values"])
+
+
+def discreet(text) -> str:
+    """Return a text without the folders of absolute paths, which name the user or the machine: …/celeba."""
+    return ABSOLUTE.sub(r"…/\1", str(text))
 
 
 def code(value) -> str:
