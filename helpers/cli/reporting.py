@@ -15,10 +15,16 @@ REPORT_FORMATS = ("html", "pdf")
 
 
 def make_report(
-    run_name: str, formats: tuple[str, ...] = REPORT_FORMATS, language: str = "fr", author: str = ""
+    run_name: str,
+    formats: tuple[str, ...] = REPORT_FORMATS,
+    language: str = "fr",
+    author: str = "",
+    course: str = "",
+    repository: str = "",
 ) -> list[Path]:
     """Execute the report notebook on the run's results, export it, and return the files; StudyError without results."""
-    values = {"run_name": run_name, "language": language, "author": author}
+    values = {"run_name": run_name, "language": language}
+    values |= {"author": author, "course": course, "repository": repository}
     values = check_parameters("report", values, notebook_parameters("report"))
     folder = RUNS / run_name
     if not (folder / "results").is_dir():
