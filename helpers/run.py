@@ -20,7 +20,11 @@ from helpers.evaluation.metrics import probabilities
 from helpers.models.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from helpers.models.networks import architecture, build_for
 from helpers.system.devices import choose_device
+<<<<<<< HEAD
 from helpers.system.files import append_json, file_md5, read_jsons, write_text
+=======
+from helpers.system.files import WHEN_UNWRITABLE, append_json, file_md5, plain, read_jsons, write_text
+>>>>>>> refs/heads/report
 from helpers.system.provenance import environment, user
 from helpers.system.records import TIMES, Files, read_record, relative, write_record
 from helpers.training.loop import KeepBest, predict_logits
@@ -81,7 +85,7 @@ class Run:
             "seconds": round(time.perf_counter() - self._started, 1),
             "parameters": self.parameters | self.config.to_dict(),
             "data": self._describe_data(),
-            "environment": environment(choose_device(self.config.device)),
+            "environment": environment(choose_device(self.config.device), self.config.precision),
             **results,
             "checks": self.checks.rows,
             "files": self.files.digests(),
@@ -89,6 +93,18 @@ class Run:
         path = self.results / f"{self.notebook}.json"
         write_record(path, content)
         print(f"Results: {short_path(path)}")
+        return path
+
+    def save_arrays(self, **arrays) -> Path:
+        """Save the arrays and the few images that the report's figures need as results/<notebook>.npz.
+
+        Images are uint8 (N, 3, 64, 64), a few dozens at most: the results stay small, and are not committed.
+        """
+        path = self.results / f"{self.notebook}.npz"
+        try:
+            np.savez_compressed(path, **{name: np.asarray(array) for name, array in arrays.items()})
+        except OSError as error:
+            raise StudyError(f"{path} cannot be written ({error}). {WHEN_UNWRITABLE}") from error
         return path
 
     def read(self, notebook: str, needed_for: str = "") -> dict:
@@ -117,7 +133,8 @@ class Run:
 
     def clear_results(self):
         """Remove this notebook's earlier results, so that they are not read if its new execution is interrupted."""
-        (self.results / f"{self.notebook}.json").unlink(missing_ok=True)
+        for kind in ("json", "npz"):
+            (self.results / f"{self.notebook}.{kind}").unlink(missing_ok=True)
 
     def has(self, notebook: str) -> bool:
         """Return whether a notebook has written its results."""
@@ -136,7 +153,7 @@ class Run:
             figure.text(1.0, -0.01, "drawn faces", ha="right", va="top", fontsize=7.5, color="#a33")
         path = self.figures / f"{self.notebook}_{name}.png"
         try:
-            figure.savefig(path, dpi=150, bbox_inches="tight", facecolor="white")
+            figure.savefig(path, dpi=200, bbox_inches="tight", facecolor="white")
         except OSError as error:
             raise StudyError(f"The figure {path} cannot be written ({error}).") from error
         self.files.made(path)

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 
 from helpers.config import ROOT
-from helpers.system.devices import describe
+from helpers.system.devices import describe, precision_used
 
 HELPERS = Path(__file__).resolve().parent.parent
 
 
-def environment(device: torch.device) -> dict:
-    """Return what a result was computed with: versions, device and git commit."""
+def environment(device: torch.device, precision: str) -> dict:
+    """Return what a result was computed with: versions, device, precision ("fp32" or "bf16") and git commit."""
     return {
         "python": platform.python_version(),
         "torch": str(torch.__version__),
@@ -27,6 +27,7 @@ def environment(device: torch.device) -> dict:
         "platform": platform.platform(),
         "device": describe(device),
         "device_type": device.type,
+        "precision": precision_used(device, precision),
         "git_commit": _git_commit(),
     }
 
