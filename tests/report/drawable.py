@@ -1,4 +1,4 @@
-"""A made-up run whose every figure can be drawn: the results of made_up with curves, a whole grid, groups and arrays."""
+"""A made-up run whose every figure can be drawn: made_up's results with curves, a whole grid, groups and arrays."""
 
 import itertools
 from pathlib import Path
