@@ -59,10 +59,13 @@ def run(
     from helpers.checks import read_scorecard, verdict
     from helpers.cli.pipeline import run_study
     from helpers.cli.planning import Study
+    from helpers.cli.reporting import make_report
     from helpers.run import SCORECARD
 
     study = Study(profile, run_name, data_root, device, allow_missing, only, start, parameter or [])
-    folder = run_study(study, language, author)
+    folder = run_study(study)
+    if not only:
+        make_report(folder.name, language=language, author=author)
     line, sound = verdict(read_scorecard(folder / "results" / SCORECARD))
     typer.secho(line, fg=None if sound else typer.colors.RED)
 
@@ -75,7 +78,7 @@ def report(
     author: Author = "",
 ):
     """Write runs/NAME/report.html and report.pdf from the results of a run, without training again."""
-    from helpers.cli.pipeline import REPORT_FORMATS, make_report
+    from helpers.cli.reporting import REPORT_FORMATS, make_report
     from helpers.config import known
 
     wanted = tuple(known(name.strip(), REPORT_FORMATS, "report format") for name in formats.split(","))

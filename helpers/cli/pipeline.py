@@ -1,4 +1,4 @@
-"""Run the whole study: execute the notebooks in order with papermill, then make the report."""
+"""Run the whole study: execute the notebooks in order with papermill."""
 
 import contextlib
 import json
@@ -12,23 +12,17 @@ import papermill
 from filelock import FileLock, Timeout
 
 from helpers.cli.planning import Study, plan
-from helpers.config import NOTEBOOKS, ROOT, RUNS, check_parameter, check_parameters
+from helpers.config import NOTEBOOKS, ROOT, RUNS, check_parameter
 from helpers.data.cache import prepare
 from helpers.data.celeba import open_dataset
 from helpers.errors import StudyError
-from helpers.report.html import to_html
-from helpers.report.pdf import to_pdf
-from helpers.report.sections import report_title
-from helpers.study import notebook_parameters
 from helpers.system import progress
 from helpers.system.devices import choose_device
 from helpers.system.files import write_text
 
-REPORT_FORMATS = ("html", "pdf")
 
-
-def run_study(study: Study, language: str = "fr", author: str = "") -> Path:
-    """Run the notebooks and make the report; return the run's folder.
+def run_study(study: Study) -> Path:
+    """Run the notebooks and return the run's folder.
 
     The parameters, the device and the dataset are checked first. Raises StudyError if one of them is wrong or if a
     notebook fails, which stops the run; the executed copy of the notebook contains the traceback.
@@ -45,8 +39,6 @@ def run_study(study: Study, language: str = "fr", author: str = "") -> Path:
             print(f"\n── {notebook} ({number}/{len(parameters)})", flush=True)
             with journal.timed(notebook):
                 execute(notebook, values, folder)
-    if not study.only:
-        make_report(run_name, language=language, author=author)
     return folder
 
 
@@ -152,31 +144,3 @@ class Journal:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def make_report(
-    run_name: str, formats: tuple[str, ...] = REPORT_FORMATS, language: str = "fr", author: str = ""
-) -> list[Path]:
-    """Execute the report notebook on the run's results, export it, and return the files; StudyError without results."""
-    values = {"run_name": run_name, "language": language, "author": author}
-    values = check_parameters("report", values, notebook_parameters("report"))
-    folder = RUNS / run_name
-    if not (folder / "results").is_dir():
-        raise StudyError(f"There is no run {run_name!r}: {folder} contains no results. Run the notebooks first.")
-    execute("report", values, folder)
-    return _export(folder, formats, language, author)
-
-
-def _export(folder: Path, formats: tuple[str, ...], language: str, author: str) -> list[Path]:
-    title = report_title(folder.name, language)
-    html = to_html(folder / "report.ipynb", folder / "report.html", title=title, language=language, author=author)
-    print(f"Report: {html}")
-    if "pdf" not in formats:
-        return [html]
-    try:
-        engine = to_pdf(html, folder / "report.pdf")
-    except StudyError as error:
-        print(f"No PDF: {error}", file=sys.stderr)
-        return [html]
-    print(f"Report: {folder / 'report.pdf'} (printed by {engine})")
-    return [html, folder / "report.pdf"]

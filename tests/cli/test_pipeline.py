@@ -132,7 +132,6 @@ def own_notebooks(monkeypatch, tmp_path):
     for module in (study, pipeline, planning):
         monkeypatch.setattr(module, "NOTEBOOKS", tmp_path)
     monkeypatch.setattr(planning, "ORDER", ("01_data", "05_grid"))
-    monkeypatch.setattr(pipeline, "make_report", lambda *args, **options: None)
     monkeypatch.setattr(sys, "argv", ["helpers", "run", "--profile", "demo"])
     return tmp_path
 
@@ -165,11 +164,6 @@ def test_the_lock_is_free_again_after_a_failure(own_notebooks, drawn):
     for _ in range(2):
         with pytest.raises(StudyError, match="ZeroDivisionError"):
             pipeline.run_study(Study("demo", run_name="again", only="05_grid"))
-
-
-def test_a_report_of_a_run_that_is_not_there_is_told():
-    with pytest.raises(StudyError, match="There is no run 'nowhere'"):
-        pipeline.make_report("nowhere")
 
 
 @pytest.mark.slow
