@@ -33,7 +33,11 @@ def font_css() -> str:
     rules = []
     for family, style, weight, place in SOURCE:
         package, _, name = place.partition("/")
-        rules.append(_rule(family, style, weight, _subset(files(package) / "files" / name, LATIN + GREEK + PUNCTUATION + SYMBOLS)))
+        rules.append(
+            _rule(
+                family, style, weight, _subset(files(package) / "files" / name, LATIN + GREEK + PUNCTUATION + SYMBOLS)
+            )
+        )
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     for family, style, weight, name, characters in DEJAVU:
         rules.append(_rule(family, style, weight, _subset(folder / name, characters)))
