@@ -19,7 +19,7 @@ from helpers.errors import StudyError
 from helpers.models.checkpoints import save_checkpoint
 from helpers.models.networks import architecture
 from helpers.system.devices import choose_device
-from helpers.system.files import append_json, file_md5, plain, read_jsons, write_text
+from helpers.system.files import WHEN_UNWRITABLE, append_json, file_md5, plain, read_jsons, write_text
 from helpers.system.provenance import environment, user
 from helpers.training.loop import KeepBest
 
@@ -84,6 +84,18 @@ class Run:
         print(f"Results: {short_path(path)}")
         return path
 
+    def save_arrays(self, **arrays) -> Path:
+        """Save the arrays and the few images that the report's figures need as results/<notebook>.npz.
+
+        Images are uint8 (N, 3, 64, 64), a few dozens at most: the results stay small, and are not committed.
+        """
+        path = self.results / f"{self.notebook}.npz"
+        try:
+            np.savez_compressed(path, **{name: np.asarray(array) for name, array in arrays.items()})
+        except OSError as error:
+            raise StudyError(f"{path} cannot be written ({error}). {WHEN_UNWRITABLE}") from error
+        return path
+
     def read(self, notebook: str, needed_for: str = "") -> dict:
         """Return another notebook's results; StudyError if it has not run. `needed_for` completes the message."""
         path = self.results / f"{notebook}.json"
@@ -107,7 +119,8 @@ class Run:
 
     def clear_results(self):
         """Remove this notebook's earlier results, so that they are not read if its new execution is interrupted."""
-        (self.results / f"{self.notebook}.json").unlink(missing_ok=True)
+        for kind in ("json", "npz"):
+            (self.results / f"{self.notebook}.{kind}").unlink(missing_ok=True)
 
     def has(self, notebook: str) -> bool:
         """Return whether a notebook has written its results."""
@@ -124,7 +137,7 @@ class Run:
             figure.text(1.0, -0.01, "drawn faces", ha="right", va="top", fontsize=7.5, color="#a33")
         path = self.figures / f"{self.notebook}_{name}.png"
         try:
-            figure.savefig(path, dpi=150, bbox_inches="tight", facecolor="white")
+            figure.savefig(path, dpi=200, bbox_inches="tight", facecolor="white")
         except OSError as error:
             raise StudyError(f"The figure {path} cannot be written ({error}).") from error
         return path
