@@ -25,7 +25,8 @@ def row(epoch: int, loss: float, **more) -> dict:
 
 
 def a_check(name: str, passed: bool = True, severity: str = "fault") -> dict:
-    return {"name": name, "expected": "0.5", "measured": "12,345", "passed": passed, "severity": severity}
+    texts = {"name": name, "expected": "{wanted:g}", "measured": "{found:,}", "values": {"wanted": 0.5, "found": 12345}}
+    return texts | {"passed": passed, "severity": severity}
 
 
 def trial(lr: float, dropout: float, loss: float | None) -> dict:
