@@ -6,7 +6,7 @@ from pathlib import Path
 from helpers.cli.pipeline import execute
 from helpers.config import RUNS, check_parameters
 from helpers.errors import StudyError
-from helpers.report.html import to_html
+from helpers.report.html import page_words, to_html
 from helpers.report.pdf import to_pdf
 from helpers.report.sections import report_title
 from helpers.study import notebook_parameters
@@ -34,8 +34,17 @@ def make_report(
 
 
 def export(folder: Path, formats: tuple[str, ...], language: str, author: str) -> list[Path]:
-    title = report_title(folder.name, language)
-    html = to_html(folder / "report.ipynb", folder / "report.html", title=title, language=language, author=author)
+    words = page_words(language)
+    html = to_html(
+        folder / "report.ipynb",
+        folder / "report.html",
+        title=report_title(folder.name, language),
+        language=language,
+        author=author,
+        subject=words["subject"].format(run_name=folder.name),
+        keywords=tuple(words["keywords"]),
+        foot=folder.name,
+    )
     print(f"Report: {html}")
     if "pdf" not in formats:
         return [html]
