@@ -24,7 +24,7 @@ def gather(results: dict[str, dict | None], scorecard: list[dict], journal: dict
         "data": _data([result["data"] for result in there.values()]),
         "newest": max(there.values(), key=lambda result: result["written"]),
         "mixed_data": len({result["data"]["fingerprint"] for result in there.values()}) > 1,
-        "commits": list(dict.fromkeys(result["environment"]["git_commit"] for result in there.values())),
+        "commits": _by_commit(there),
         "cuts": cuts(there),
         "used": {name: used_parameters(name, result) for name, result in there.items()},
         "checks": scorecard,
@@ -47,6 +47,14 @@ def gather(results: dict[str, dict | None], scorecard: list[dict], journal: dict
         linear(there["02_baselines"], there["06_final"]) if {"02_baselines", "06_final"} <= set(there) else None
     )
     return found | {name: fact(there[nb]) if nb in there else None for name, (nb, fact) in sections.items()}
+
+
+def _by_commit(results: dict[str, dict]) -> dict[str, list[str]]:
+    """Return the notebooks that were executed with each state of the code."""
+    commits: dict[str, list[str]] = {}
+    for notebook, result in results.items():
+        commits.setdefault(result["environment"]["git_commit"], []).append(notebook)
+    return commits
 
 
 def _data(described: list[dict]) -> dict:

@@ -299,7 +299,7 @@ def test_images_and_code_that_differ_between_notebooks_are_found():
     results["07_test"]["written"] = "2026-11-23T00:00:00+00:00"
     other = facts.gather(results, [], {})
     assert (same["mixed_data"], other["mixed_data"]) == (False, True)
-    assert (same["commits"], other["commits"]) == (["abc123def456"], ["abc123def456", "abc+"])
+    assert (list(same["commits"]), list(other["commits"])) == (["abc123def456"], ["abc123def456", "abc+"])
     assert other["newest"]["notebook"] == "07_test"
 
 
