@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from helpers.config import SHIPPED
-from helpers.errors import StudyError
+from helpers.errors import Interrupted, StudyError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -48,26 +48,36 @@ def run(
     device: Device = "",
     allow_missing: AllowMissing = False,
     only: Annotated[str, typer.Option(help="Run only this notebook.")] = "",
-    start: Annotated[str, typer.Option("--from", help="Start with this notebook.")] = "",
+    start: Annotated[str, typer.Option("--from", help="Start with this notebook, done or not.")] = "",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Do everything again, also what is done.")] = False,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Exit with 0 even if sanity checks found faults.")
+    ] = False,
     parameter: Annotated[
         list[str] | None, typer.Option("--parameter", "-p", help="NOTEBOOK.PARAMETER=VALUE; may be repeated.")
     ] = None,
     language: Language = "fr",
     author: Author = "",
 ):
-    """Run the seven notebooks and the report; the last line printed is the verdict of the sanity checks."""
+    """Run the seven notebooks and the report; the last line printed is the verdict of the sanity checks.
+
+    Notebooks that are done are not executed again: after an interruption, the same command continues. The exit status
+    is 1 if a check found a fault, 2 after an error, and 130 or 143 after an interruption.
+    """
     from helpers.checks import read_scorecard, verdict
     from helpers.cli.pipeline import run_study
     from helpers.cli.planning import Study
     from helpers.cli.reporting import make_report
     from helpers.run import SCORECARD
 
-    study = Study(profile, run_name, data_root, device, allow_missing, only, start, parameter or [])
+    study = Study(profile, run_name, data_root, device, allow_missing, only, start, fresh, parameter or [])
     folder = run_study(study)
     if not only:
         make_report(folder.name, language=language, author=author)
     line, sound = verdict(read_scorecard(folder / "results" / SCORECARD))
     typer.secho(line, fg=None if sound else typer.colors.RED)
+    if not sound and not keep_going:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -188,12 +198,15 @@ def prepare(
 
 
 def main() -> int:
-    """Run the command line; print a user's mistake as a message, without a traceback."""
+    """Run the command line and return its exit status; print a user's mistake as a message, without a traceback."""
     try:
         app(standalone_mode=True)
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except Interrupted as interruption:
+        print(f"\n{interruption}", file=sys.stderr)
+        return 128 + interruption.number  # as a shell has it: 130 or 143
     return 0
 
 

@@ -219,7 +219,7 @@ def _artefacts(run_name: str) -> dict[str, tuple[str, bool]]:
         "log": run / TEST_LOG,
         "card": run / "MODEL_CARD.md",
     }
-    shown = {name: "/".join((path.parts[path.parts.index(run_name) - 1 :])) for name, path in paths.items()}
+    shown = {name: "/".join(path.parts[path.parts.index(run_name) - 1 :]) for name, path in paths.items()}
     return {name: (shown[name], path.exists()) for name, path in paths.items()}
 
 
