@@ -87,8 +87,9 @@ def test_a_failed_and_an_interrupted_notebook_are_not_done(folder):
 
 def test_a_notebook_whose_runner_was_killed_is_not_done(folder):
     execute(folder, "03_overfit", 1)
-    Journal(folder, "demo").timed("03_overfit", INPUTS).__enter__()  # and nothing after it
-    assert Journal(folder, "demo").why_execute("03_overfit", INPUTS) == "was interrupted"
+    execution = Journal(folder, "demo").timed("03_overfit", INPUTS)
+    with execution:
+        assert Journal(folder, "demo").why_execute("03_overfit", INPUTS) == "was interrupted"
 
 
 def test_a_damaged_journal_is_kept_aside_and_everything_is_executed(folder, capsys):
