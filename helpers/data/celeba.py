@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from helpers.config import ATTRIBUTE_FILE, DATA, IMAGE_FOLDER, PARTITION_FILE, SPLITS
@@ -204,7 +205,8 @@ def open_dataset(data_root: str = "", allow_missing: bool = False, drop_duplicat
     """
     layout = find_layout(data_root)
     annotations, images = layout.read()
-    present = annotations.index.isin(list(images.stamps))
+    stamps = images.stamps
+    present = np.array([name in stamps for name in annotations.index], bool)
     if not present.all() and not (allow_missing and present.any()):
         raise StudyError(_missing_images(annotations.index[~present], len(annotations), images))
     dataset = Dataset(layout, annotations[present], images, annotations)

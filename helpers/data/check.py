@@ -10,7 +10,7 @@ from helpers.data import labels
 from helpers.data.celeba import Dataset, positives, split_sizes
 from helpers.data.layouts import Layout
 from helpers.data.official import IMAGE_SHAPE, OFFICIAL_COPIES, OFFICIAL_FILES, OFFICIAL_SIZES
-from helpers.system.files import file_md5, is_html
+from helpers.system.files import beginning, file_md5, stand_in
 
 WHOLE = sum(OFFICIAL_SIZES.values())
 STATUS = {"note": 0, "remark": 1, "fault": 2}  # the most severe one is the exit status
@@ -44,8 +44,8 @@ def check_files(layout: Layout) -> Iterator[dict]:
 
 def compare(name: str, path: Path) -> str:
     """Return in words how a file compares with the official file of the same name, by MD5."""
-    if is_html(path):
-        return "a web page"
+    if stand_in(beginning(path)):
+        return "a web page, or a Git LFS pointer"
     if name not in OFFICIAL_FILES:
         return "no official checksum"
     official, size = OFFICIAL_FILES[name]
