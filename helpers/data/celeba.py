@@ -118,9 +118,11 @@ class Dataset:
     def facts(self) -> pd.DataFrame:
         """Digest, width, height, mode and problem of each image file, one row per image.
 
-        The first call reads and decodes every image, and saves the result beside the cache.
+        The first call reads and decodes every image, and saves the result beside the cache. It is found anew when any
+        of the files has another size or time, or the zip another directory.
         """
-        path = self.cache_folder / f"facts-{self.fingerprint}.npy"
+        seen = hashlib.sha256(f"{self.fingerprint}\n{self.images.evidence}".encode()).hexdigest()[:16]
+        path = self.cache_folder / f"facts-{seen}.npy"
         facts = load_facts(path, len(self.annotations))
         if facts is None:
             facts = inspect(self.images, list(self.annotations.index))

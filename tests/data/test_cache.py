@@ -98,6 +98,12 @@ def test_a_build_goes_on_where_it_was_stopped_and_no_more_than_a_chunk_is_lost(c
     assert not list((copy / "cache").glob("*.partial")) + list((copy / "cache").glob("*.done"))
 
 
+def parts_of(file: bytes, images: int) -> list[bytes]:
+    """Return the pixels in a cache file of 300 images, a number of images at a time."""
+    pixels, size = file[-300 * cache.IMAGE_BYTES :], images * cache.IMAGE_BYTES
+    return [pixels[start : start + size] for start in range(0, len(pixels), size)]
+
+
 @given(saved=st.integers(0, 7), cut=st.integers(0, 5), rubbish=st.binary(max_size=200))
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @pytest.mark.slow
@@ -105,9 +111,10 @@ def test_only_what_the_journal_says_is_taken_for_done(saved, cut, rubbish, datas
     """Whatever the file holds behind the images that were saved, and wherever the journal was cut off."""
     whole = cache.prepare(dataset, progress=False).read_bytes()
     small_chunks.clear()
-    journal = "".join(f"{40 * (i + 1)}\n" for i in range(saved))
+    sums = [cache.zlib.crc32(part) for part in parts_of(whole, 20)]
+    journal = "".join(" ".join(map(str, [40 * (i + 1), *sums[: 2 * (i + 1)]])) + "\n" for i in range(saved))
     journal = journal[: len(journal) - cut] if cut else journal
-    done = int(journal.split("\n")[-2]) if "\n" in journal else 0
+    done = int(journal.split("\n")[-2].split()[0]) if "\n" in journal else 0
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("CELEBA_CACHE", folder)
         again = dataclasses.replace(dataset)  # without the folder it remembers
@@ -116,6 +123,7 @@ def test_only_what_the_journal_says_is_taken_for_done(saved, cut, rubbish, datas
         path.with_suffix(".partial").write_bytes(whole[:kept] + rubbish)
         path.with_suffix(".done").write_text(journal)
         assert cache.prepare(again, progress=False).read_bytes() == whole
+        assert not cache.find_damage(path, 300)
     assert len(small_chunks) == 300 - done
 
 
@@ -124,7 +132,7 @@ def test_a_journal_without_its_images_is_not_believed(copy, dataset, small_chunk
     again = open_dataset(str(copy))
     path = cache.cache_path(again)
     path.parent.mkdir()
-    path.with_suffix(".done").write_text("40\n80\n")
+    path.with_suffix(".done").write_text("40 1 2\n80 1 2 3 4\n")
     if length is not None:
         path.with_suffix(".partial").write_bytes(bytes(length))
     assert (cache.load_images(again, progress=False) == cache.load_images(dataset, progress=False)).all()
