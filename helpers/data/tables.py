@@ -9,6 +9,7 @@ import codecs
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,9 @@ MARKS = {  # byte order marks; those of UTF-32 first, since they begin as those 
 TITLES = {name.lower(): name for name in CELEBA_ATTRIBUTES}
 TITLES |= dict.fromkeys(("partition", "split", "eval_partition", "subset", "set"), "split")
 TITLES |= dict.fromkeys(("identity", "celeb_id", "identity_id", "person", "person_id"), "identity")
-TITLES |= dict.fromkeys(("image", "image_id", "img", "file", "filename", "file_name", "image_name", "name"), "image")
+TITLES |= dict.fromkeys(
+    ("image", "image_id", "img", "file", "filename", "file_name", "image_name", "name", "id"), "image"
+)
 SPLIT_OF = {"train": "train", "training": "train", "valid": "valid", "validation": "valid", "val": "valid"}
 SPLIT_OF |= {"dev": "valid", "test": "test", "testing": "test"}
 VALUE = re.compile(r"[+-]?\d+(\.0*)?|true|false|" + "|".join(SPLIT_OF), re.IGNORECASE)
@@ -136,10 +139,7 @@ def _from_text(file: File, data: bytes, columns: Sequence[str]) -> tuple[list[st
             f"{file} announces {count:,} rows in its first line but has {len(rows.lines):,}. Download it again, or "
             "delete that line if you chose the rows yourself."
         )
-    first = rows.fields(0)
-    texts = [
-        i for i, title in enumerate(titles) if not title or usual_title(title) == "image" or has_image_suffix(first[i])
-    ]
+    texts = [i for i, title in enumerate(titles) if usual_title(title) in ("", "image")]
     try:
         table = pd.read_csv(
             io.StringIO("\n".join(rows.lines)),
@@ -211,7 +211,8 @@ def _titles(file: File, body: _Body, columns: Sequence[str], titled: bool) -> li
     """Return one title per field of a row; CelebA's own files have none for the names of the images."""
     if len(body.lines) == titled:
         raise StudyError(f"{file} lists no image below its titles. Download it again.")
-    sample = body.fields((titled + len(body.lines)) // 2)
+    widths = [line.count(body.separator) for line in body.lines[titled:]]
+    sample = body.fields(titled + widths.index(Counter(widths).most_common(1)[0][0]))
     titles = body.fields(0) if titled else ["image", *columns]
     if len(titles) == len(sample) - 1 and titled:
         return [*titles, ""] if sample[-1] == "" else ["image", *titles]
