@@ -131,7 +131,7 @@ def fuzz(examples: int, *strategies):
     return lambda function: options(given(*strategies)(function))
 
 
-@tiers(0.2)
+@tiers(0.15)
 def test_a_table_written_in_any_form_is_read_as_it_was(examples):
     @fuzz(examples, tables(), forms, forms)
     def check(table, form, other):
@@ -176,7 +176,7 @@ def only_study_errors(read, *arguments):
         assert "Error" not in str(error) and "Expected" not in str(error) and "invalid literal" not in str(error)
 
 
-@tiers(0.8)
+@tiers(0.85)
 def test_damaged_annotation_files_are_read_or_refused_in_words(examples):
     anything = st.one_of(st.binary(max_size=400), st.text('01-x.jpg,; \t\n"é\0', max_size=300).map(str.encode))
 
@@ -216,24 +216,26 @@ def test_what_systems_leave_beside_the_data_is_no_data(path, litter):
 
 ROWS = "000001.jpg 1 -1 1 1 -1\n000002.jpg -1 -1 1 1 -1\n"
 HEADER = " ".join(ATTRIBUTES) + "\n"
+TWICE = r"Smiling twice \(column 2 and column 7\), and they differ in 1 rows, first in line 3: '-1' and '1'"
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 26721026\n"
 REFUSED = {
-    "a column twice, contradicting": (HEADER[:-1] + " smiling\n" + ROWS.replace("\n", " 1\n"), r"Smiling twice \(column 2 and column 7\), and they differ in 1 rows, first in line 3: '-1' and '1'"),
+    "a column twice, contradicting": (HEADER[:-1] + " smiling\n" + ROWS.replace("\n", " 1\n"), TWICE),
     "a column that pandas numbered": (HEADER[:-1] + " Smiling.1\n" + ROWS.replace("\n", " 1\n"), "Smiling twice"),
     "a row too short": (HEADER + ROWS + "000003.jpg 1 1\n", "line 4: 3 fields instead of 6"),
     "a row too long": ("2\n" + HEADER + ROWS[:-1] + " 1\n", "line 4: 7 fields instead of 6"),
     "a name twice": (HEADER + ROWS + ROWS[:23], r"000001.jpg more than once: in line 2 and line 4"),
     "both -1 and 0": (HEADER + ROWS.replace("-1", "0", 1), r"line 2 \(000001.jpg\): Wearing_Hat has the value 0"),
     "a half": (HEADER + ROWS.replace("-1", "0.5", 1), r"line 2 \(000001.jpg\): Wearing_Hat is '0.5'"),
-    "no value": (HEADER.replace(" ", ",") + ROWS.replace(" ", ",").replace("-1", "", 1), "has no column of image|Wearing_Hat is missing"),
-    "names without their zeros": (HEADER + ROWS.replace("00000", "").replace(".jpg", ""), "may have removed their leading zeros"),
+    "no value": ("id," + (HEADER + ROWS.replace("-1", "", 1)).replace(" ", ","), "Wearing_Hat is missing"),
+    "no zeros": (HEADER + ROWS.replace("00000", "").replace(".jpg", ""), "may have removed their leading zeros"),
     "no image": (HEADER, "lists no image"),
     "nothing": ("\n \n", "is empty"),
     "a count that is wrong": ("3\n" + HEADER + ROWS, "announces 3 rows in its first line but has 2"),
     "a page": ("<!DOCTYPE html><html>", "is a web page"),
-    "an LFS pointer": ("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 26721026\n", "is a Git LFS pointer.*Run git lfs pull"),
+    "an LFS pointer": (POINTER, "is a Git LFS pointer.*Run git lfs pull"),
     "zero bytes": (HEADER + ROWS + "\0\0", "not a text file: line 4 holds a zero byte"),
     "half of UTF-16": ((HEADER + ROWS).encode("utf-16")[:-1], "not valid UTF-16"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("fault", REFUSED)
