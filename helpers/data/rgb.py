@@ -130,7 +130,7 @@ def _from_lab(image: Image.Image) -> Image.Image:
     from PIL import ImageCms  # in some builds of Pillow it is missing
 
     lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-    return ImageCms.applyTransform(image, ImageCms.buildTransform(lab, srgb, "LAB", "RGB"))
+    return ImageCms.ImageCmsTransform(lab, srgb, "LAB", "RGB").apply(image)
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -227,7 +227,7 @@ def test_an_image_that_claims_60000_pixels_a_side_is_refused_for_that_without_al
     resource = pytest.importorskip("resource")  # not on Windows
     data = claiming(kind, 60_000)
     memory, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
-    with pytest.raises(StudyError, match="photo is an image that claims more than 268 megapixels. Reduce its size"):
+    with pytest.raises(StudyError, match="photo is an image that claims more than 268 megapixels"):
         decode(data, "photo")
     assert time.perf_counter() - start < 2
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 50_000  # kilobytes; the image has 10 GB
