@@ -130,7 +130,8 @@ def _from_lab(image: Image.Image) -> Image.Image:
     from PIL import ImageCms  # in some builds of Pillow it is missing
 
     lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-    return ImageCms.ImageCmsTransform(lab, srgb, "LAB", "RGB").apply(image)
+    profiles = ImageCms.ImageCmsProfile(lab), ImageCms.ImageCmsProfile(srgb)
+    return ImageCms.ImageCmsTransform(*profiles, "LAB", "RGB").apply(image)
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
