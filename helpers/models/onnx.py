@@ -59,8 +59,8 @@ def _largest_difference(session, model: torch.nn.Module, images: torch.Tensor) -
     difference = float((torch.from_numpy(logits) - model(images)).abs().max())
     if not difference <= TOLERANCE:  # also false for NaN
         raise StudyError(
-            f"The network was not exported: its logits in ONNX differ from torch's by {difference} (at most "
-            f"{TOLERANCE} is rounding). If that is nan, its weights are not numbers: train it again. Otherwise, try other versions "
-            "of onnx and onnxscript."
+            f"The network was not exported: its logits in ONNX differ from torch's by {difference}, which is more than "
+            f"{TOLERANCE}. If it is nan, the weights are not numbers: train it again. Otherwise, try other versions of "
+            "onnx and onnxscript."
         )
     return difference
