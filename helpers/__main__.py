@@ -1,5 +1,6 @@
 """The command line: python -m helpers …"""
 
+import io
 import sys
 import traceback
 from pathlib import Path
@@ -99,30 +100,32 @@ def report(
 def predict(
     paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
     checkpoint: Weights = SHIPPED,
-    csv: Annotated[Path | None, typer.Option(help="File to write the table to; by default it is printed.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="CSV file to write; by default the table is printed, as CSV if piped.")
+    ] = None,
     device: Device = "auto",
 ):
-    """Predict the five attributes of images of any size and mode, as CSV."""
-    from helpers.cli.predict import find_images, predict_images
+    """Predict the five attributes of images of any size and mode; the exit status is 1 if any file is left out."""
+    from helpers.cli.predict import as_csv, as_text, find_images, predict_images
     from helpers.models.checkpoints import load_checkpoint
     from helpers.system.devices import choose_device
     from helpers.system.files import write_text
 
     loaded = load_checkpoint(checkpoint)
+    images, left_out = find_images(paths)
     if checkpoint == SHIPPED:
         typer.echo(
             f"Network: {checkpoint.name}, for non-commercial research only (see the model card beside it).", err=True
         )
-    table, problems = predict_images(loaded, find_images(paths), choose_device(device))
-    text = table.to_csv(index=False, float_format="%.4f", lineterminator="\n")
+    table, problems = predict_images(loaded, images, choose_device(device))
     if csv:
-        write_text(csv, text)
+        write_text(csv, as_csv(table))
         typer.echo(f"{len(table):,} images: {csv}")
     else:
-        typer.echo(text, nl=False)
-    for problem in problems:
-        typer.echo(f"Skipped: {problem}", err=True)
-    if problems:
+        typer.echo(as_text(table) if sys.stdout.isatty() else as_csv(table), nl=False)
+    for problem in left_out + problems:
+        typer.echo(f"Left out: {problem}", err=True)
+    if left_out or problems:
         raise typer.Exit(1)
 
 
@@ -199,6 +202,10 @@ def prepare(
 
 def main() -> int:
     """Run the command line and return its exit status; print a user's mistake as a message, without a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A pipe on Windows may lack characters that are printed: they are escaped, and the command goes on.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(standalone_mode=True)
     except StudyError as error:
