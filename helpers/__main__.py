@@ -28,6 +28,8 @@ Weights = Annotated[
     Path, typer.Option(help="A checkpoint of this study.", show_default="the network trained on a tenth of CelebA")
 ]
 Author = Annotated[str, typer.Option(help="Name on the title page of the report.")]
+Course = Annotated[str, typer.Option(help="Course on the title page of the report.")]
+Repository = Annotated[str, typer.Option(help="Address of the code on the title page of the report.")]
 
 # Each command imports what it needs: importing torch and Jupyter takes seconds, and --help should be fast.
 
@@ -59,6 +61,8 @@ def run(
     ] = None,
     language: Language = "fr",
     author: Author = "",
+    course: Course = "",
+    repository: Repository = "",
 ):
     """Run the seven notebooks and the report; the last line printed is the verdict of the sanity checks.
 
@@ -74,7 +78,7 @@ def run(
     study = Study(profile, run_name, data_root, device, allow_missing, only, start, fresh, parameter or [])
     folder = run_study(study)
     if not only:
-        make_report(folder.name, language=language, author=author)
+        make_report(folder.name, language=language, author=author, course=course, repository=repository)
     line, sound = verdict(read_scorecard(folder / "results" / SCORECARD))
     typer.secho(line, fg=None if sound else typer.colors.RED)
     if not sound and not keep_going:
@@ -87,13 +91,15 @@ def report(
     formats: Annotated[str, typer.Option("--format", help="html, or html,pdf.")] = "html,pdf",
     language: Language = "fr",
     author: Author = "",
+    course: Course = "",
+    repository: Repository = "",
 ):
     """Write runs/NAME/report.html and report.pdf from the results of a run, without training again."""
     from helpers.cli.reporting import REPORT_FORMATS, make_report
     from helpers.config import known
 
     wanted = tuple(known(name.strip(), REPORT_FORMATS, "report format") for name in formats.split(","))
-    make_report(run_name, wanted, language, author)
+    make_report(run_name, wanted, language, author, course, repository)
 
 
 @app.command()

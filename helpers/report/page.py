@@ -36,7 +36,7 @@ def finish(html: str, folder: Path, words: dict) -> str:
         _embed(image, folder, words["no_alt"])
     for table in page.find_all("table"):
         _set_table(table)
-        _wrap(page, table, "div", {"class": "scroll", "role": "group", "tabindex": "0", "aria-label": words["table"]})
+        _wrap(page, table, "div", {"class": "scroll", "role": "group", "tabindex": "0"} | _label(table, words))
     for number, figure in enumerate(page.select("figure"), start=1):
         _let_enlarge(page, figure, number, words)
     return str(page)
@@ -47,6 +47,7 @@ def _place_title(page: BeautifulSoup):
     own = page.main.select_one(".title-page")
     if own is not None:
         page.select_one(".title-block").replace_with(own.extract())
+        own.name = "header"
         return
     first = page.main.find(HEADING)
     if first is not None and first.name == "h1":
@@ -110,6 +111,14 @@ def _address(target: str) -> str:
 
 
 # Figures and tables
+
+
+def _label(table: Tag, words: dict) -> dict[str, str]:
+    """Return the attribute that names a table: the numbered caption before it, if there is one."""
+    before = table.find_previous_sibling()
+    if before is not None and "caption" in before.get("class", []) and before.get("id"):
+        return {"aria-labelledby": str(before["id"])}
+    return {"aria-label": words["table"]}
 
 
 def _wrap(page: BeautifulSoup, element: Tag, name: str, attributes: dict) -> Tag:

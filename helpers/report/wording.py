@@ -34,6 +34,7 @@ def filters(language: str) -> dict[str, Callable]:
         "power": power,
         "duration": duration,
         "date": date,
+        "day": day,
         "told": told,
     }
     return {name: partial(_or_missing, function, language) for name, function in spoken.items()} | {
@@ -104,10 +105,14 @@ def duration(seconds: float, *, language: str) -> str:
 def date(stamp: str, *, language: str) -> str:
     """Return an ISO time stamp as a date with the time in UTC, in the language's usual form."""
     moment = datetime.fromisoformat(stamp).astimezone(UTC)
-    day = format_date(moment, "d MMMM y", locale=language).replace(" ", NBSP, 1)
-    if language == "fr":
-        day = re.sub(r"^1(?!\d)", "1er", day)  # Babel's data (CLDR) has no ordinal
-    return f"{day}{' à' if language == 'fr' else ','} {moment:%H:%M} UTC"
+    return f"{day(stamp, language=language)}{' à' if language == 'fr' else ','} {moment:%H:%M} UTC"
+
+
+def day(stamp: str, *, language: str) -> str:
+    """Return the date of an ISO time stamp in UTC: 1er août 2026 or 1 August 2026."""
+    moment = datetime.fromisoformat(stamp).astimezone(UTC)
+    text = format_date(moment, "d MMMM y", locale=language).replace(" ", NBSP, 1)
+    return re.sub(r"^1(?!\d)", "1er", text) if language == "fr" else text  # Babel's data (CLDR) has no ordinal
 
 
 class _Spoken(Formatter):
