@@ -20,11 +20,7 @@ from helpers.evaluation.metrics import probabilities
 from helpers.models.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from helpers.models.networks import architecture, build_for
 from helpers.system.devices import choose_device
-<<<<<<< HEAD
-from helpers.system.files import append_json, file_md5, read_jsons, write_text
-=======
-from helpers.system.files import WHEN_UNWRITABLE, append_json, file_md5, plain, read_jsons, write_text
->>>>>>> refs/heads/report
+from helpers.system.files import WHEN_UNWRITABLE, append_json, file_md5, read_jsons, write_text
 from helpers.system.provenance import environment, user
 from helpers.system.records import TIMES, Files, read_record, relative, write_record
 from helpers.training.loop import KeepBest, predict_logits
@@ -105,6 +101,7 @@ class Run:
             np.savez_compressed(path, **{name: np.asarray(array) for name, array in arrays.items()})
         except OSError as error:
             raise StudyError(f"{path} cannot be written ({error}). {WHEN_UNWRITABLE}") from error
+        self.files.made(path)
         return path
 
     def read(self, notebook: str, needed_for: str = "") -> dict:
