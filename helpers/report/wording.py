@@ -5,13 +5,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from html import escape
+from pathlib import Path
 
+import yaml
 from babel.dates import format_date
 from babel.numbers import format_decimal
 from jinja2 import Undefined
 
 from helpers.checks import Formatter
 
+CATALOGUES = Path(__file__).parent / "templates" / "report"
 NARROW, NBSP, MINUS = "\u202f", "\u00a0", "−"
 MISSING = "—"  # shown for a value that was not measured or does not exist
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -139,6 +142,11 @@ def told(check: dict, part: str, words: dict, *, language: str) -> str:
         first = next(field for _, field, _, _ in Formatter().parse(template) if field)
         own = _agreed(check["values"][first], *own, language)
     return _Spoken(words, language).vformat(escape(own, quote=False), (), check["values"])
+
+
+def catalogue(language: str) -> dict:
+    """Return the words and sentences of the report in one language, from its words.yaml."""
+    return yaml.safe_load((CATALOGUES / language / "words.yaml").read_text(encoding="utf-8"))
 
 
 def code(value) -> str:
