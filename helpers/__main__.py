@@ -87,19 +87,31 @@ def run(
 
 @app.command()
 def report(
-    run_name: Annotated[str, typer.Option(help="The run to report on.")],
-    formats: Annotated[str, typer.Option("--format", help="html, or html,pdf.")] = "html,pdf",
+    runs: Annotated[list[str] | None, typer.Argument(help="The run to report on; with --compare, two or more.")] = None,
+    run_name: Annotated[str, typer.Option(help="The run to report on, in place of the argument.")] = "",
+    formats: Annotated[str, typer.Option("--format", help="One or more of html, pdf, md, docx.")] = "html,pdf",
     language: Language = "fr",
     author: Author = "",
     course: Course = "",
     repository: Repository = "",
+    notebooks: Annotated[bool, typer.Option("--notebooks", help="Export the executed notebooks as pages.")] = False,
+    compare: Annotated[bool, typer.Option("--compare", help="Set the named runs side by side.")] = False,
 ):
     """Write runs/NAME/report.html and report.pdf from the results of a run, without training again."""
-    from helpers.cli.reporting import REPORT_FORMATS, make_report
+    from helpers.cli import reporting
     from helpers.config import known
 
-    wanted = tuple(known(name.strip(), REPORT_FORMATS, "report format") for name in formats.split(","))
-    make_report(run_name, wanted, language, author, course, repository)
+    names = [*(runs or []), *([run_name] if run_name else [])]
+    if not names or (len(names) > 1 and not compare):
+        raise StudyError("Name one run: python -m helpers report NAME; or set several side by side with --compare.")
+    wanted = tuple(known(name.strip(), reporting.REPORT_FORMATS, "report format") for name in formats.split(","))
+    if compare:
+        reporting.compare(names, wanted, language)
+    elif notebooks:
+        reporting.export_site(names[0], language)
+    else:
+        title_page = {"author": author, "course": course, "repository": repository}
+        reporting.make_report(names[0], wanted, language=language, **title_page)
 
 
 @app.command()
