@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup
 
 from helpers.errors import StudyError
 
@@ -88,12 +88,12 @@ def _add_contents(page: BeautifulSoup):
         above.append((depth, entry))
 
 
-def _list_of(page: BeautifulSoup, parent: Tag) -> Tag:
+def _list_of(page: BeautifulSoup, parent):
     found = parent.find("ol", recursive=False)
     return found if found is not None else parent.append(page.new_tag("ol"))
 
 
-def _entry(page: BeautifulSoup, heading: Tag) -> Tag:
+def _entry(page: BeautifulSoup, heading):
     title = page.new_tag("span")
     title.extend(copy.copy(part) for part in list(heading.contents))
     link = page.new_tag("a", href=_address(str(heading["id"])))
@@ -102,7 +102,7 @@ def _entry(page: BeautifulSoup, heading: Tag) -> Tag:
     return link
 
 
-def _link(page: BeautifulSoup, target: str, kind: str, label: str) -> Tag:
+def _link(page: BeautifulSoup, target: str, kind: str, label: str):
     return page.new_tag("a", href=_address(target), attrs={"class": kind, "aria-label": label})
 
 
@@ -113,7 +113,7 @@ def _address(target: str) -> str:
 # Figures and tables
 
 
-def _label(table: Tag, words: dict) -> dict[str, str]:
+def _label(table, words: dict) -> dict[str, str]:
     """Return the attribute that names a table: the numbered caption before it, if there is one."""
     before = table.find_previous_sibling()
     if before is not None and "caption" in before.get("class", []) and before.get("id"):
@@ -121,11 +121,11 @@ def _label(table: Tag, words: dict) -> dict[str, str]:
     return {"aria-label": words["table"]}
 
 
-def _wrap(page: BeautifulSoup, element: Tag, name: str, attributes: dict) -> Tag:
+def _wrap(page: BeautifulSoup, element, name: str, attributes: dict):
     return element.wrap(page.new_tag(name, attrs=attributes))
 
 
-def _let_enlarge(page: BeautifulSoup, figure: Tag, number: int, words: dict):
+def _let_enlarge(page: BeautifulSoup, figure, number: int, words: dict):
     """Make the picture of a figure a link that shows it as large as the screen, without a script."""
     picture = figure.find(["img", "svg"])
     if picture is None:
@@ -139,7 +139,7 @@ def _let_enlarge(page: BeautifulSoup, figure: Tag, number: int, words: dict):
     box.append(close)
 
 
-def _embed(image: Tag, folder: Path, no_alt: str):
+def _embed(image, folder: Path, no_alt: str):
     """Replace a local image by a data URI; StudyError if the file does not exist."""
     alt = str(image.get("alt", ""))
     if not alt or alt.startswith("No description has been provided"):  # nbconvert's text, always in English
@@ -157,7 +157,7 @@ def _embed(image: Tag, folder: Path, no_alt: str):
     image["src"] = f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
-def _set_table(table: Tag):
+def _set_table(table):
     """Mark columns of words, which are aligned left, and tables that are wide or short."""
     rows = [row.find_all("td") for row in table.select("tbody tr")]
     columns = max(map(len, rows), default=0)
@@ -176,7 +176,7 @@ def _set_table(table: Tag):
     _let_names_break(table, wide)
 
 
-def _let_names_break(table: Tag, wide: bool):
+def _let_names_break(table, wide: bool):
     """Allow line breaks in names after an underscore; in the heads of wide tables, always break there."""
     for name in table.find_all(string=re.compile("_")):
         after = "_<br>" if wide and name.find_parent("thead") else "_<wbr>"

@@ -5,13 +5,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from html import escape
+from pathlib import Path
 
+import yaml
 from babel.dates import format_date
 from babel.numbers import format_decimal
 from jinja2 import Undefined
 
 from helpers.checks import Formatter
 
+CATALOGUES = Path(__file__).parent / "templates" / "report"
 NARROW, NBSP, MINUS = "\u202f", "\u00a0", "−"
 MISSING = "—"  # shown for a value that was not measured or does not exist
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -153,6 +156,11 @@ def told(check: dict, part: str, words: dict, *, language: str) -> str:
 def discreet(text) -> str:
     """Return a text without the folders of absolute paths, which name the user or the machine: …/celeba."""
     return ABSOLUTE.sub(r"…/\1", str(text))
+
+
+def catalogue(language: str) -> dict:
+    """Return the words and sentences of the report in one language, from its words.yaml."""
+    return yaml.safe_load((CATALOGUES / language / "words.yaml").read_text(encoding="utf-8"))
 
 
 def code(value) -> str:
