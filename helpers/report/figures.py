@@ -35,9 +35,9 @@ class Drawing(NamedTuple):
 
 
 def is_ready(name: str, source: Source) -> bool:
-    """Return whether the run has the results and the arrays of a figure."""
-    needed = FIGURES[name]
-    return needed.notebook in source.results and set(needed.arrays) <= set(source.arrays.get(needed.notebook, {}))
+    """Return whether the run has the results and the arrays of a figure; an array without images has nothing to show."""
+    needed, saved = FIGURES[name], source.arrays.get(FIGURES[name].notebook, {})
+    return needed.notebook in source.results and all(len(saved.get(array, ())) for array in needed.arrays)
 
 
 def draw(name: str, source: Source) -> tuple[Figure, str]:

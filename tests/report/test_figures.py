@@ -147,6 +147,8 @@ def test_a_figure_whose_notebook_has_not_run_is_none(sources):
     results = {notebook: result for notebook, result in found.results.items() if notebook != "07_test"}
     assert figures.picture("confusion", found._replace(results=results)) is None
     assert figures.picture("memorised", found._replace(arrays=found.arrays | {"03_overfit": {}})) is None
+    no_doubt = found.arrays["appendix"] | {"doubted_images": np.zeros((0, 3, 64, 64), np.uint8)}
+    assert figures.picture("doubted_labels", found._replace(arrays=found.arrays | {"appendix": no_doubt})) is None
     older = {name: value for name, value in found.results["appendix"].items() if name != "calibration"}
     assert figures.picture("reliability", found._replace(results=found.results | {"appendix": older})) is None
 
