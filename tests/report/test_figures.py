@@ -14,6 +14,7 @@ from matplotlib import pyplot as plt
 from matplotlib.backends.backend_agg import RendererAgg
 
 from helpers.plots.style import WIDTH
+from helpers.plots.words import Words
 from helpers.report import figures
 from helpers.report.figures import FIGURES
 from helpers.report.sections import TEMPLATES
@@ -105,7 +106,7 @@ def test_a_run_of_any_size_has_all_its_figures_in_french(case):
                 english.add(key)
             return super().get(key, default)
 
-    words = figures.Words("fr", Catalogue(found.words.texts))
+    words = Words("fr", Catalogue(found.words.texts))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for name in FIGURES:
