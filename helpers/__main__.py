@@ -27,6 +27,8 @@ Weights = Annotated[
     Path, typer.Option(help="A checkpoint of this study.", show_default="the network trained on a tenth of CelebA")
 ]
 Author = Annotated[str, typer.Option(help="Name on the title page of the report.")]
+Course = Annotated[str, typer.Option(help="Course on the title page of the report.")]
+Repository = Annotated[str, typer.Option(help="Address of the code on the title page of the report.")]
 
 # Each command imports what it needs: importing torch and Jupyter takes seconds, and --help should be fast.
 
@@ -54,6 +56,8 @@ def run(
     ] = None,
     language: Language = "fr",
     author: Author = "",
+    course: Course = "",
+    repository: Repository = "",
 ):
     """Run the seven notebooks and the report; the last line printed is the verdict of the sanity checks."""
     from helpers.checks import read_scorecard, verdict
@@ -65,7 +69,7 @@ def run(
     study = Study(profile, run_name, data_root, device, allow_missing, only, start, parameter or [])
     folder = run_study(study)
     if not only:
-        make_report(folder.name, language=language, author=author)
+        make_report(folder.name, language=language, author=author, course=course, repository=repository)
     line, sound = verdict(read_scorecard(folder / "results" / SCORECARD))
     typer.secho(line, fg=None if sound else typer.colors.RED)
 
@@ -77,6 +81,8 @@ def report(
     formats: Annotated[str, typer.Option("--format", help="One or more of html, pdf, md, docx.")] = "html,pdf",
     language: Language = "fr",
     author: Author = "",
+    course: Course = "",
+    repository: Repository = "",
     notebooks: Annotated[bool, typer.Option("--notebooks", help="Export the executed notebooks as pages.")] = False,
     compare: Annotated[bool, typer.Option("--compare", help="Set the named runs side by side.")] = False,
 ):
@@ -93,7 +99,7 @@ def report(
     elif notebooks:
         reporting.export_site(names[0], language)
     else:
-        reporting.make_report(names[0], wanted, language=language, author=author)
+        reporting.make_report(names[0], wanted, language=language, author=author, course=course, repository=repository)
 
 
 @app.command()

@@ -12,7 +12,7 @@ from helpers.config import ATTRIBUTES
 from helpers.plots.style import INK, SHADES, SMALLEST, SOFT, SPLIT_COLOURS, WIDTH
 from helpers.plots.words import ENGLISH, Words
 
-NORMAL = 1.96  # half-width of a normal 95 % interval in standard errors
+NORMAL = 1.96  # half-width of a normal 95% interval in standard errors
 
 
 def plot_confusion(counts: pd.DataFrame, words: Words = ENGLISH) -> Figure:
@@ -55,11 +55,12 @@ def plot_intervals(table: pd.DataFrame, columns: tuple[str, ...], words: Words =
         axis.set(title=words.name(metric), ylim=(-0.6, len(ATTRIBUTES) - 0.4))
         axis.set_yticks(range(len(ATTRIBUTES)), [words.name(attribute) for attribute in reversed(ATTRIBUTES)])
         axis.xaxis.set_major_locator(MaxNLocator(3))
-    looks = {"95 % interval, persons resampled": (SPLIT_COLOURS["train"], 3), "images resampled": (SOFT, 1.2)}
+        axis.label_outer(remove_inner_ticks=True)
+    looks = {"95% interval, persons resampled": (SPLIT_COLOURS["train"], 3), "images resampled": (SOFT, 1.2)}
     if not persons:
-        looks = {"95 % interval, images resampled": (SPLIT_COLOURS["train"], 3)}
+        looks = {"95% interval, images resampled": (SPLIT_COLOURS["train"], 3)}
     handles = [plt.Line2D([], [], color=colour, lw=width) for colour, width in looks.values()]
-    figure.legend(handles, [words(label) for label in looks], loc="outside lower center", ncols=2)
+    figure.legend(handles, [words(label) for label in looks], loc="outside upper center", ncols=2)
     figure.supxlabel(words("score (fraction)"), fontsize=8)
     return figure
 
@@ -86,15 +87,15 @@ def plot_summary(rows: dict[str, dict[str, float]], words: Words = ENGLISH) -> F
         plt.Line2D([], [], color=SPLIT_COLOURS["train"], marker="o", ms=6, lw=4, alpha=0.6),
         plt.Line2D([], [], color=INK, marker="D", mfc="white", ls="", ms=5),
     ]
-    labels = [words("the network, 95 % interval"), words("always the majority class")]
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    labels = [words("the network, 95% interval"), words("always the majority class")]
+    figure.legend(handles, labels, loc="outside upper center", ncols=2)
     return figure
 
 
 def plot_reliability(before: pd.DataFrame, after: pd.DataFrame, words: Words = ENGLISH) -> Figure:
     """Plot reliability diagrams: share of positives against mean probability, before and after temperature scaling.
 
-    Each bin has a 95 % interval (Wilson's) for its number of images, as if they were independent.
+    Each bin has a 95% interval (Wilson's) for its number of images, as if they were independent.
     """
     figure, axes = plt.subplots(1, len(ATTRIBUTES), figsize=(WIDTH, 2.2), sharey=True)
     looks = {
@@ -118,14 +119,15 @@ def plot_reliability(before: pd.DataFrame, after: pd.DataFrame, words: Words = E
                 label=words(name),
             )
         axis.set(title=words.name(attribute), xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xticks=(0, 0.5, 1))
+        axis.label_outer(remove_inner_ticks=True)
     axes[0].set_ylabel(words("share of positives"))
     figure.supxlabel(words("mean probability of the bin"), fontsize=8)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
 
 def wilson(rates: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ends of the 95 % interval of each rate among `counts` independent images (Wilson, 1927)."""
+    """Return the ends of the 95% interval of each rate among `counts` independent images (Wilson, 1927)."""
     shrunk = 1 + NORMAL**2 / counts
     centre = (rates + NORMAL**2 / (2 * counts)) / shrunk
     reach = NORMAL * np.sqrt(rates * (1 - rates) / counts + NORMAL**2 / (4 * counts**2)) / shrunk
@@ -153,12 +155,13 @@ def plot_slices(table: pd.DataFrame, fewest: int, words: Words = ENGLISH) -> Fig
         axis.set_title(words.name(attribute) if row == 0 else "")
         axis.set_yticks(range(len(groups)), [words.name(group) for group in reversed(groups)])
         axis.set(ylim=(-0.6, len(groups) - 0.4), xlim=(-4, 104), xticks=(0, 50, 100))
+        axis.label_outer(remove_inner_ticks=True)
     for axis, label in zip(axes[:, 0], ("true positives (%)", "false positives (%)"), strict=True):
         axis.set_ylabel(words(label))
-    figure.supxlabel(words("rate in the group (%), with its 95 % interval"), fontsize=8)
+    figure.supxlabel(words("rate in the group (%), with its 95% interval"), fontsize=8)
     looks = {"{n} images or more": (SPLIT_COLOURS["train"], {}), "fewer": (SOFT, {"mfc": "white"})}
     handles = [plt.Line2D([], [], color=colour, marker="o", ms=4, lw=2.5, **look) for colour, look in looks.values()]
-    figure.legend(handles, [words(label, n=fewest) for label in looks], loc="outside lower center", ncols=2)
+    figure.legend(handles, [words(label, n=fewest) for label in looks], loc="outside upper center", ncols=2)
     return figure
 
 
@@ -188,11 +191,11 @@ def plot_maps(
         line[0].set_ylabel(words.name(ATTRIBUTES[attribute]))
         for place, index in enumerate(indices):
             picture, *overlaid = line[3 * place : 3 * place + 3]
-            picture.imshow(np.transpose(images[index], (1, 2, 0)))
+            picture.imshow(np.transpose(images[index], (1, 2, 0)), interpolation="nearest")
             grey = images[index].mean(0) / 255
             for axis, overlay in zip(overlaid, (maps[index], control[index]), strict=True):
-                axis.imshow(0.55 + 0.45 * grey, cmap="gray", vmin=0, vmax=1)
-                shown = axis.imshow(overlay, cmap="plasma_r", alpha=0.6, vmin=0, vmax=1)
+                axis.imshow(0.55 + 0.45 * grey, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+                shown = axis.imshow(overlay, cmap="magma_r", alpha=0.65, vmin=0, vmax=1, interpolation="nearest")
             overlaid[0].set_xlabel(titles[index], fontsize=SMALLEST, labelpad=1)
     for place, axis in enumerate(axes[0]):
         axis.set_title(words(("image", "map", "control")[place % 3]), fontsize=7.5)

@@ -23,10 +23,11 @@ def plot_grid(table: pd.DataFrame, value: str = "val_loss", words: Words = ENGLI
     pivot = pivot.sort_index(axis=0).sort_index(axis=1)
     best = [pivot.columns.get_loc(tuple(table.iloc[0][columns])), pivot.index.get_loc(tuple(table.iloc[0][rows]))]
     pivot.index, pivot.columns = (
-        ["\n".join(f"{words.name(f)} {words.small(v)}" for f, v in zip(factors, each, strict=True)) for each in labels]
-        for factors, labels in ((rows, pivot.index), (columns, pivot.columns))
+        ["\n".join(map(words.small, levels)) for levels in labels] for labels in (pivot.index, pivot.columns)
     )
     ax = plot_matrix(pivot, words("Valid loss (nats) of each trial; the best is framed"), digits=4, words=words)
+    for axis, factors in ((ax.yaxis, rows), (ax.xaxis, columns)):
+        axis.set_label_text("\n".join(words.name(factor) for factor in factors))
     ax.add_patch(Rectangle(best, 1, 1, fill=False, ec=ACCENT, lw=2.2, zorder=3))
     return ax
 
@@ -41,7 +42,8 @@ def plot_parallel(
     ax = plt.subplots(figsize=(WIDTH, 3.0))[1]
     ranked = table.astype({value: float}).sort_values(value, ascending=False, na_position="first", ignore_index=True)
     losses = ranked[value]
-    scale = ScalarMappable(Normalize(losses.min(), losses.max()), "cividis_r")
+    colours = plt.get_cmap("cividis_r", 40)  # so few that the colour bar is drawn with lines and not as an image
+    scale = ScalarMappable(Normalize(losses.min(), losses.max()), colours)
     aside = np.linspace(0.06, -0.06, len(ranked)) if len(ranked) > 1 else np.zeros(1)
     heights = np.column_stack([_heights(ranked[name]) for name in factors]) + aside[:, None]
     for position, (line, loss) in enumerate(zip(heights, losses, strict=True)):
@@ -53,11 +55,10 @@ def plot_parallel(
         levels = pd.Series(sorted(table[name].unique()))
         for level, height in zip(levels, _heights(levels), strict=True):
             box = {"fc": "white", "ec": "none", "pad": 1, "alpha": 0.85}
-            ax.text(
-                position, height + 0.1, words.small(level), ha="center", va="bottom", fontsize=7.5, bbox=box, zorder=4
-            )
+            y, side = (height + 0.1, "bottom") if height else (-0.1, "top")
+            ax.text(position, y, words.small(level), ha="center", va=side, fontsize=7.5, bbox=box, zorder=4)
     ax.set_xticks(range(len(factors)), [words.name(name) for name in factors])
-    ax.set(yticks=[], xlim=(-0.2, len(factors) - 0.8), ylim=(-0.12, 1.25))
+    ax.set(yticks=[], xlim=(-0.2, len(factors) - 0.8), ylim=(-0.25, 1.25))
     ax.spines["left"].set_visible(False)
     ax.figure.colorbar(scale, ax=ax, pad=0.02).set_label(words("valid loss (nats)"))
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1))
@@ -71,7 +72,7 @@ def _heights(values: pd.Series) -> np.ndarray:
 
 
 def plot_differences(effects: pd.DataFrame, words: Words = ENGLISH) -> Axes:
-    """Plot the effect of each value on the valid loss, against its factor's first value, with 95 % intervals.
+    """Plot the effect of each value on the valid loss, against its factor's first value, with 95% intervals.
 
     `effects` comes from `grid_effects.factor_effects`. A difference beyond noise is blue or purple (lower or higher).
     """
@@ -96,6 +97,6 @@ def plot_differences(effects: pd.DataFrame, words: Words = ENGLISH) -> Axes:
         for row in rows.itertuples()
     ]
     ax.set_yticks(range(len(rows)), named)
-    ax.set(xlabel=words("difference of valid loss (nats) and its 95 % interval"), ylim=(-0.6, max(len(rows), 1) - 0.4))
+    ax.set(xlabel=words("difference of valid loss (nats) and its 95% interval"), ylim=(-0.6, max(len(rows), 1) - 0.4))
     ax.grid(axis="y", visible=False)
     return ax

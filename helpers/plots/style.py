@@ -28,7 +28,7 @@ SOFT = "#7a8290"
 INK, ACCENT, ORANGE = "#222831", "#A6226B", "#E69F00"
 LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)), "-")
-SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#7fb8da"])  # light: dark text is legible on all of it
+SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#c9e1f0", "#5aa5d3"])  # black text is legible on all
 
 STYLE = {
     "figure.dpi": 120,
@@ -66,10 +66,10 @@ def use_style():
 
 def show_images(images: np.ndarray, titles: list[str] | None = None, columns: int = 8) -> Figure:
     """Show images (N, 3, H, W), uint8 or float in [0, 1], as a grid with a title above each."""
-    rows, size = -(-len(images) // columns), WIDTH / columns
-    lines = max((title.count("\n") + 1 for title in titles), default=1) if titles else 0
-    height = rows * (0.94 * size + 0.14 * lines)
-    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, height), squeeze=False)
+    above = [title.count("\n") + 1 if title else 0 for title in titles or [""] * len(images)]
+    lines = [max(above[start : start + columns]) for start in range(0, len(images), columns)]
+    heights = [0.94 * WIDTH / columns + 0.13 * count for count in lines]
+    figure, axes = plt.subplots(len(heights), columns, figsize=(WIDTH, sum(heights)), squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
     for index, (axis, image) in enumerate(zip(axes.flat, images, strict=False)):
@@ -110,15 +110,15 @@ def plot_matrix(
 ) -> Axes:
     """Plot a table as a heat map, with its values written in the cells.
 
-    With `diverging`, the colours are centred on zero, and the diagonal, which is 1, does not count for their range.
+    With `diverging`, the colours are centred on zero, and the diagonal, which is 1, has none.
     """
     ax = ax or plt.subplots(figsize=(WIDTH, 0.42 * len(table) + 1.0))[1]
     values = table.to_numpy(float)
-    off_diagonal = values[~np.eye(*values.shape, dtype=bool)]
-    limit = max(np.nanmax(np.abs(off_diagonal)), 0.1) if diverging else None
+    coloured = np.where(np.eye(*values.shape, dtype=bool), np.nan, values) if diverging else values
+    limit = max(np.nanmax(np.abs(coloured)), 0.1) if diverging else None
     mesh = ax.pcolormesh(
-        values,
-        cmap="RdBu_r" if diverging else "cividis_r",
+        coloured,
+        cmap="RdBu_r" if diverging else SHADES,
         vmin=-limit if diverging else None,
         vmax=limit,
         edgecolor="white",
@@ -126,13 +126,20 @@ def plot_matrix(
     )
     for (row, column), value in np.ndenumerate(values):
         shown = "–" if np.isnan(value) else words.number(value, digits)
-        ax.text(column + 0.5, row + 0.5, shown, ha="center", va="center", color=_ink(mesh, value), fontsize=7.5)
+        ax.text(
+            column + 0.5,
+            row + 0.5,
+            shown,
+            ha="center",
+            va="center",
+            color=_ink(mesh, coloured[row, column]),
+            fontsize=7.5,
+        )
     columns, rows = ([words.name(str(label)) for label in labels] for labels in (table.columns, table.index))
-    crowded = "\n" not in "".join(columns)
+    crowded = not any(label[:1].isdigit() for label in columns)
     ax.set_xticks(np.arange(len(columns)) + 0.5, columns, **({"rotation": 30, "ha": "right"} if crowded else {}))
     ax.set_yticks(np.arange(len(rows)) + 0.5, rows)
-    ax.invert_yaxis()
-    ax.set_title(title)
+    ax.set(ylim=(len(rows), 0), title=title)
     ax.tick_params(length=0)
     ax.grid(visible=False)
     ax.spines[:].set_visible(False)
@@ -147,7 +154,7 @@ def _ink(mesh, value: float) -> str:
 
 def plot_bars(table: pd.DataFrame, words: Words = ENGLISH) -> Figure:
     """Plot horizontal bars with their values: one panel per column of the table, one bar per row, in its order."""
-    height = 0.32 * len(table) + 0.7
+    height = 0.34 * len(table) + 0.7
     figure, axes = plt.subplots(1, len(table.columns), figsize=(WIDTH, height), sharey=True, squeeze=False)
     for axis, (name, values) in zip(axes[0], table.items(), strict=True):
         best = values.max()
@@ -156,7 +163,8 @@ def plot_bars(table: pd.DataFrame, words: Words = ENGLISH) -> Figure:
         axis.bar_label(bars, [words.number(value, 3) for value in values], padding=2, fontsize=SMALLEST)
         axis.set(xlim=(0, 1.32), xticks=(0, 0.5, 1), title=words.name(str(name)))
         axis.grid(axis="y", visible=False)
-    names = [textwrap.fill(words.name(str(name)), 24) for name in table.index]
+        axis.label_outer(remove_inner_ticks=True)
+    names = [textwrap.fill(words.name(str(name)), 30) for name in table.index]
     axes[0][0].set_yticks(range(len(table)), names)
     axes[0][0].invert_yaxis()
     figure.supxlabel(words("score (fraction; the best is dark)"), fontsize=8)

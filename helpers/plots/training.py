@@ -48,7 +48,7 @@ def whole_epochs(axis: Axes, words: Words):
 
 def below(axis: Axes, columns: int):
     """Put the legend of an axes below it, where it hides nothing."""
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=columns)
+    axis.legend(loc="upper left", bbox_to_anchor=(0, -0.22), ncols=columns)
 
 
 def plot_losses(history: pd.DataFrame, memorised: float, words: Words = ENGLISH) -> Axes:
@@ -77,6 +77,7 @@ def plot_dynamics(answers: np.ndarray, targets: np.ndarray, words: Words = ENGLI
         axis.set(title=words.name(attribute), ylim=(-0.03, 1.03))
         whole_epochs(axis, words)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, nbins=4))
+        axis.label_outer(remove_inner_ticks=True)
     axes[0].set_ylabel(words("probability"))
     handles = [plt.Line2D([], [], color=colour, ls=style) for colour, style in looks.values()]
     figure.legend(handles, [words(label) for label in looks], loc="outside lower center", ncols=2)
@@ -145,7 +146,7 @@ def plot_sweeps(
     )
     for (name, lr), colour, style in zip(marks.items(), LINES, ("--", "-.", ":", (0, (1, 1))), strict=False):
         if lr is not None and np.isfinite(lr):
-            ax.axvline(lr, color=colour, lw=1.6, ls=style, label=f"{name}: {words.small(lr)}")
+            ax.axvline(lr, color=colour, lw=1.6, ls=style, label=words("{rule}: {lr}", rule=name, lr=words.small(lr)))
     low, high = band["mean"].min(), band["mean"].max()
     ax.set(xscale="log", xlabel=words("learning rate"), ylabel=words("loss (nats)"))
     ax.set_ylim(low - 0.1, min(high * 1.1, 4 * low) + 0.05)
@@ -154,7 +155,7 @@ def plot_sweeps(
 
 
 def plot_steps(steps: pd.DataFrame, words: Words = ENGLISH) -> Figure:
-    """Plot the gain of each step (`published.measured_steps`) in accuracy (points) and loss, with 95 % intervals.
+    """Plot the gain of each step (`published.measured_steps`) in accuracy (points) and loss, with 95% intervals.
 
     Blue: the whole interval favours the step; purple: the whole interval is against it; grey: the interval contains 0.
     """
@@ -170,6 +171,6 @@ def plot_steps(steps: pd.DataFrame, words: Words = ENGLISH) -> Figure:
             axis.plot(scale * row[name], position, "|", color=colour, ms=9, mew=2.5)
         axis.set(xlabel=words(title), ylim=(-0.6, len(steps) - 0.4))
         axis.xaxis.set_major_locator(MaxNLocator(5))
-    names = [words.texts.get(str(row.Index), row.adds) for row in steps.itertuples()]
-    axes[0].set_yticks(range(len(steps)), [textwrap.fill(name, 38) for name in names])
+        axis.label_outer(remove_inner_ticks=True)
+    axes[0].set_yticks(range(len(steps)), [textwrap.fill(name, 42) for name in steps["adds"]])
     return figure

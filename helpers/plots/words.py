@@ -42,7 +42,7 @@ class Words:
     def small(self, value: float) -> str:
         """Return a hyper-parameter such as 0.005 or 256, and values below 0.001 as 4.1 × 10⁻⁴."""
         if value == 0 or abs(value) >= 1e-3:
-            return self.local(f"{value:.4g}")
+            return self.local(f"{value:.3g}" if abs(value) < 100 else f"{value:g}")
         mantissa, _, exponent = f"{value:.1e}".partition("e")
         ten = "10" + str(int(exponent)).translate(SUPERSCRIPTS)
         return ten if mantissa == "1.0" else f"{self.local(mantissa)} × {ten}"

@@ -18,6 +18,7 @@ from helpers.evaluation.groups import ENOUGH
 from helpers.plots.evaluation import plot_summary
 from helpers.plots.style import STYLE
 from helpers.plots.words import Words
+from helpers.report.wording import typeset
 from helpers.training.grid_effects import curves_by_factor
 
 CENTIMETRES = 2.54  # in an inch
@@ -64,8 +65,10 @@ def source(folder: Path, results: Mapping[str, Mapping | None], language: str, w
     written = {notebook: result for notebook, result in results.items() if result}
     arrays = {notebook: _load(folder / "results" / f"{notebook}.npz") for notebook in written}
     figures = words["figures"]
-    texts = {**words.get("steps", {}), **words.get("baselines", {}), **(figures["labels"] or {})}
-    return Source(written, arrays, Words(language, texts), figures["alt"])
+    steps = {f"step {arm}": text for arm, text in words["steps"].items()}
+    texts = {**steps, **words["baselines"], **figures["labels"]}
+    spoken, alts = ({key: typeset(text, language) for key, text in part.items()} for part in (texts, figures["alt"]))
+    return Source(written, arrays, Words(language, spoken), alts)
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
@@ -78,14 +81,16 @@ def _load(path: Path) -> dict[str, np.ndarray]:
 def is_ready(name: str, source: Source) -> bool:
     """Return whether the run has the results and the arrays of a figure."""
     needed = FIGURES[name]
-    return needed.notebook in source.results and set(needed.arrays) <= set(source.arrays[needed.notebook])
+    return needed.notebook in source.results and set(needed.arrays) <= set(source.arrays.get(needed.notebook, {}))
 
 
 def draw(name: str, source: Source) -> tuple[Figure, str]:
     """Return a figure and its alt text, which says with numbers what the figure shows."""
     with plt.rc_context(STYLE):
         figure, values = FIGURES[name].draw(source)
-        return source.words.localise(figure), source.alts[name].format(**values)
+        source.words.localise(figure)
+        figure.draw_without_rendering()  # the layout of the second drawing takes the first one's ticks into account
+        return figure, source.alts[name].format(**values)
 
 
 def picture(name: str, source: Source) -> Picture | None:
@@ -250,10 +255,14 @@ def differences(source: Source):
     effects[numeric] = effects[numeric].astype(float)
     rows = effects.dropna(subset="verdict")
     told = [
-        f"{w.name(row.factor)} {w.small(row.value)} : {w.number(row.difference, 4, signed=True)}"
+        f"{w.name(row.factor)} {w.small(row.value)} {w.number(row.difference, 4, signed=True)}"
         for row in rows[rows["verdict"].isin(["lower", "higher"])].itertuples()
     ]
-    values = {"count": w.number(len(rows), 0), "beyond": w.number(len(told), 0), "list": " ; ".join(told) or "–"}
+    values = {
+        "count": w.number(len(rows), 0),
+        "beyond": w.number(len(told), 0),
+        "list": f" ({', '.join(told)})" if told else "",
+    }
     return plots.plot_differences(effects, w).figure, values
 
 
@@ -303,10 +312,10 @@ def extra(source: Source):
     result, w = source.results["06_final"], source.words
     settings, other = result["parameters"], result["extra"]
     histories = {
-        w("final: {arch}, lr {lr}", arch=settings["arch"], lr=w.small(settings["lr"])): source.table(
+        w("final: {arch}, lr {lr}", arch=w.name(settings["arch"]), lr=w.small(settings["lr"])): source.table(
             "06_final", "history"
         ),
-        w("extra: {arch}, lr {lr}", arch=other["arch"], lr=w.small(other["lr"])): source.table(
+        w("extra: {arch}, lr {lr}", arch=w.name(other["arch"]), lr=w.small(other["lr"])): source.table(
             "06_final", "extra", "history"
         ),
     }
@@ -324,11 +333,12 @@ def steps(source: Source):
     w, table = source.words, source.table("06_final", "extra", "steps").set_index("arm")
     numeric = [f"{name}{end}" for name in ("gain", "change") for end in ("", "_low", "_high")]
     table[numeric] = table[numeric].astype(float)
+    table["adds"] = [w.texts.get(f"step {arm}", adds) for arm, adds in table["adds"].items()]
     measured = table.dropna(subset="gain")
     best = measured["gain"].idxmax()
     values = {
         "steps": w.number(len(measured), 0),
-        "best": w.texts.get(str(best), measured.loc[best, "adds"]),
+        "best": measured.loc[best, "adds"],
         "gain": w.number(100 * measured.loc[best, "gain"], 2, signed=True),
         "pays": w.number((measured["verdict"] == "pays").sum(), 0),
     }
