@@ -161,3 +161,22 @@ def test_the_results_name_the_files_that_a_notebook_read_and_made(make_run):
     assert [bool(digest) for digest in files["read"].values()] == [False, True]
     assert [path.rpartition("/")[2] for path in files["read"]] == ["04_lr_finder.json", "05_grid.json"]
     assert [path.rpartition("/")[2] for path in files["made"]] == ["best.pt"]
+
+
+def test_arrays_are_saved_beside_the_results_and_removed_with_them(make_run):
+    run = make_run("03_overfit")
+    path = run.save_arrays(images=np.full((2, 3, 64, 64), 7, np.uint8), labels=[0, 1])
+    assert path == run.results / "03_overfit.npz" and run.files.is_made(path)
+    with np.load(path) as saved:
+        assert saved["images"].dtype == np.uint8 and saved["labels"].tolist() == [0, 1]
+    before = path.read_bytes()
+    assert run.save_arrays(images=np.full((2, 3, 64, 64), 7, np.uint8), labels=[0, 1]).read_bytes() == before
+    run.clear_results()
+    assert not path.exists()
+
+
+def test_arrays_that_cannot_be_written_are_a_mistake_that_the_user_can_mend(make_run):
+    run = make_run("03_overfit")
+    (run.results / "03_overfit.npz").mkdir()
+    with pytest.raises(StudyError, match=r"03_overfit.npz cannot be written"):
+        run.save_arrays(labels=[0, 1])

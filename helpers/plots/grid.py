@@ -60,7 +60,8 @@ def plot_parallel(
     ax.set_xticks(range(len(factors)), [words.name(name) for name in factors])
     ax.set(yticks=[], xlim=(-0.2, len(factors) - 0.8), ylim=(-0.25, 1.25))
     ax.spines["left"].set_visible(False)
-    ax.figure.colorbar(scale, ax=ax, pad=0.02).set_label(words("valid loss (nats)"))
+    bar = ax.figure.colorbar(scale, ax=ax, pad=0.02, label=words("valid loss (nats)"))
+    bar.solids.set_edgecolor("face")  # without it, some viewers show gaps between the colours
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1))
     return ax
 

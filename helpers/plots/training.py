@@ -157,7 +157,8 @@ def plot_sweeps(
 def plot_steps(steps: pd.DataFrame, words: Words = ENGLISH) -> Figure:
     """Plot the gain of each step (`published.measured_steps`) in accuracy (points) and loss, with 95% intervals.
 
-    Blue: the whole interval favours the step; purple: the whole interval is against it; grey: the interval contains 0.
+    n is the number of seeds. Blue: the whole interval favours the step; purple: the whole interval is against it;
+    grey: the interval contains 0.
     """
     steps = steps.dropna(subset="gain").iloc[::-1]
     sides = (("gain", 100, "gain in accuracy (points)"), ("change", -1, "decrease of the loss (nats)"))
@@ -172,5 +173,9 @@ def plot_steps(steps: pd.DataFrame, words: Words = ENGLISH) -> Figure:
         axis.set(xlabel=words(title), ylim=(-0.6, len(steps) - 0.4))
         axis.xaxis.set_major_locator(MaxNLocator(5))
         axis.label_outer(remove_inner_ticks=True)
-    axes[0].set_yticks(range(len(steps)), [textwrap.fill(name, 42) for name in steps["adds"]])
+    names = [
+        textwrap.fill(f"{row.adds} (n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{row.compared})", 42)
+        for row in steps.itertuples()
+    ]
+    axes[0].set_yticks(range(len(steps)), names)
     return figure

@@ -153,14 +153,14 @@ def told(check: dict, part: str, words: dict, *, language: str) -> str:
     return _Spoken(words, language).vformat(escape(own, quote=False), (), check["values"])
 
 
-def catalogue(language: str) -> dict:
-    """Return the words and sentences of the report in one language, from its words.yaml."""
-    return yaml.safe_load((CATALOGUES / language / "words.yaml").read_text(encoding="utf-8"))
-
-
 def discreet(text) -> str:
     """Return a text without the folders of absolute paths, which name the user or the machine: …/celeba."""
     return ABSOLUTE.sub(r"…/\1", str(text))
+
+
+def catalogue(language: str) -> dict:
+    """Return the words and sentences of the report in one language, from its words.yaml."""
+    return yaml.safe_load((CATALOGUES / language / "words.yaml").read_text(encoding="utf-8"))
 
 
 def code(value) -> str:

@@ -152,3 +152,6 @@ def test_a_trials_history_is_the_mean_over_its_seeds_as_its_losses_are():
     (trial,) = table.to_dict("records")
     assert [row["val_loss"] for row in trial["history"]] == pytest.approx([0.7, 0.3])
     assert trial["history"][-1]["val_loss"] == pytest.approx(trial["val_loss"])
+    ends = [(row["val_loss_low"], row["val_loss_high"]) for row in trial["history"]]
+    assert all(low <= row["val_loss"] <= high for (low, high), row in zip(ends, trial["history"], strict=True))
+    assert ends[0] != (trial["history"][0]["val_loss"],) * 2
