@@ -209,16 +209,12 @@ def linear(baselines: dict, final: dict) -> dict:
 def extra(result: dict) -> dict:
     """Return the gain of the additional iteration over the final training, its cost, and the benchmark's steps."""
     final, other = result["best"], result["extra"]
-    words = {step["arm"]: step["adds"] for step in other["steps"]}
     return {
         "gain": _less(final["val_loss"], other["best"]["val_loss"]),
         "same_epochs": other["max_epochs"] == result["parameters"]["max_epochs"],
         "differences": {row["metric"]: row for row in other["differences"] or []},
         "costs": {row["index"]: row for row in other["costs"]},
-        "steps": [
-            step | _bounds(step, "gain") | _bounds(step, "change") | {"over_adds": words.get(step["over"], "")}
-            for step in other["steps"]
-        ],
+        "steps": [step | _bounds(step, "gain") | _bounds(step, "change") for step in other["steps"]],
     }
 
 

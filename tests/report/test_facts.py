@@ -235,11 +235,10 @@ def test_the_linear_baseline_is_compared_on_valid():
     assert found["gain"] < 0 and not found["same_images"]
 
 
-def test_a_step_without_a_gain_has_no_interval_and_names_what_it_adds_to():
-    course, compact, _ = facts_of("extra", "06_final", {"extra.steps.1.over": "course"})["steps"]
-    assert course["gain"] is None and course["over_adds"] == ""
+def test_a_step_without_a_gain_has_no_interval():
+    course, compact, _ = facts_of("extra", "06_final", {})["steps"]
+    assert course["gain"] is None
     assert compact["gain"] == {"value": 0.0234, "low": 0.0234, "high": 0.0234}
-    assert compact["over_adds"] == "the step course"
 
 
 def test_gaps_are_test_minus_valid_and_gains_are_over_the_majority_class():

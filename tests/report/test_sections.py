@@ -496,7 +496,7 @@ def test_both_languages_have_the_same_sections_and_words():
 
     french, english = (sections._words(language) for language in LANGUAGES)
     for words_ in (french, english):  # the notebooks' own words are English
-        words_ |= {"checks": None, "steps": None, "figures": words_["figures"] | {"labels": None}}
+        words_ |= {"checks": None, "figures": words_["figures"] | {"labels": None}}
     assert keys(french) == keys(english)
     assert ["title", *french["sections"]] == list(SECTIONS)
     files = [sorted(path.name for path in (TEMPLATES / language).iterdir()) for language in LANGUAGES]
