@@ -255,9 +255,22 @@ class Run:
         append_json(self.folder / TEST_LOG, record)
         return load_split(self.dataset, "test", device)
 
-    def save_logits(self, logits: dict[str, np.ndarray]):
-        """Save the logits (N, 5) of each split for the appendix, with the fingerprint of the dataset."""
-        arrays: dict[str, Any] = {"data": np.array(self.dataset.fingerprint), **logits}
+    def save_logits(
+        self,
+        logits: dict[str, np.ndarray],
+        targets: np.ndarray,
+        persons: np.ndarray | None,
+        second: np.ndarray | None = None,
+    ):
+        """Save the logits (N, 5) of each split for the appendix, with the fingerprint of the dataset.
+
+        `targets` (N, 5) and `persons` (N,) are of the test images, and so are the logits of a `second` network: what
+        the report needs to compare networks or runs without the dataset. Persons are saved as numbers from 0.
+        """
+        arrays: dict[str, Any] = {"data": np.array(self.dataset.fingerprint), "targets": targets.astype(bool), **logits}
+        numbered = None if persons is None else np.unique(persons, return_inverse=True)[1]
+        more = {"persons": numbered, "second": second}
+        arrays |= {name: array for name, array in more.items() if array is not None}
         np.savez(self.results / LOGITS, **arrays)
         self.files.made(self.results / LOGITS)
 

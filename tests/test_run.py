@@ -102,7 +102,7 @@ def test_saved_logits_come_back_with_their_images_and_not_with_others(make_run, 
     logits = {name: np.full((30, 5), number, np.float32) for number, name in enumerate(("valid", "test"))}
     with pytest.raises(StudyError, match="appendix needs the results of 07_test"):
         make_run("appendix").tested()
-    run.save_logits(logits)
+    run.save_logits(logits, np.zeros((30, 5)), None)
     finish(run)
     again, splits = make_run("appendix").tested()
     assert all(np.array_equal(again[name], logits[name]) for name in logits)

@@ -123,7 +123,6 @@ def model(result: dict) -> dict:
         "layers": [(name, shape, count or None, work or None) for name, shape, count, work in map(dict.values, layers)],
         "ln2": math.log(2),
         "passed": [check["passed"] for check in result["checks"] if check["name"] in AT_START],
-        "probes": [check for check in result["checks"] if check["name"] not in AT_START],
     }
 
 
@@ -297,6 +296,6 @@ def batches_times_size(images: int, batch_size: int) -> int:
 
 
 def step_command(run_name: str, profile: str | None, notebook: str) -> str:
-    """Return the command that runs one notebook of a run; a run made by hand has no profile, and "full" is the course's."""
+    """Return the command that runs one notebook of a run; for a run made by hand, with the course's profile "full"."""
     named = f" --run-name {run_name}" if run_name != profile else ""
     return f"python -m helpers run --profile {profile or 'full'}{named} --only {notebook}"

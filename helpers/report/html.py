@@ -1,6 +1,7 @@
 """Convert an executed notebook into one self-contained HTML file, for the screen and for print."""
 
 import copy
+import re
 from pathlib import Path
 
 import nbformat
@@ -45,15 +46,20 @@ def to_html(
     nb = _read(notebook)
     _tag_injected_parameters(nb)
     freeze_widgets(nb, words["no_state"])
-    about = {"title": title, "author": author, "subject": subject, "keywords": ", ".join(keywords), "foot": foot}
-    report = about | {"words": words, "fonts": font_css(), "site": site, "here": target.name}
+    about = {"title": title, "author": author, "subject": subject, "keywords": ", ".join(keywords)}
+    report = about | {"foot": _css_string(foot), "words": words, "fonts": font_css(), "site": site, "here": target.name}
     html, _ = _exporter(language).from_notebook_node(nb, resources={"report": report})
     target.parent.mkdir(parents=True, exist_ok=True)
     write_text(target, finish(html, folder, words))
     return target
 
 
-def page_words(language: str) -> dict[str, str]:
+def _css_string(text: str) -> str:
+    """Return a text as a string of CSS, which cannot end early: its quotes, backslashes and tags are escaped."""
+    return '"' + re.sub(r'["\\<\n]', lambda found: f"\\{ord(found[0]):x} ", text) + '"'
+
+
+def page_words(language: str) -> dict:
     """Return what a page says beside the text of the report, in French or English."""
     return yaml.safe_load((TEMPLATES / "report" / "export.yaml").read_text(encoding="utf-8"))[language]
 

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup
 
 from helpers.errors import StudyError
 
@@ -36,7 +36,7 @@ def finish(html: str, folder: Path, words: dict) -> str:
         _embed(image, folder, words["no_alt"])
     for table in page.find_all("table"):
         _set_table(table)
-        _wrap(page, table, "div", {"class": "scroll", "role": "group", "tabindex": "0", "aria-label": words["table"]})
+        _wrap(page, table, "div", {"class": "scroll", "role": "group", "tabindex": "0"} | _label(table, words))
     for number, figure in enumerate(page.select("figure"), start=1):
         _let_enlarge(page, figure, number, words)
     return str(page)
@@ -47,6 +47,7 @@ def _place_title(page: BeautifulSoup):
     own = page.main.select_one(".title-page")
     if own is not None:
         page.select_one(".title-block").replace_with(own.extract())
+        own.name = "header"
         return
     first = page.main.find(HEADING)
     if first is not None and first.name == "h1":
@@ -87,12 +88,12 @@ def _add_contents(page: BeautifulSoup):
         above.append((depth, entry))
 
 
-def _list_of(page: BeautifulSoup, parent: Tag) -> Tag:
+def _list_of(page: BeautifulSoup, parent):
     found = parent.find("ol", recursive=False)
     return found if found is not None else parent.append(page.new_tag("ol"))
 
 
-def _entry(page: BeautifulSoup, heading: Tag) -> Tag:
+def _entry(page: BeautifulSoup, heading):
     title = page.new_tag("span")
     title.extend(copy.copy(part) for part in list(heading.contents))
     link = page.new_tag("a", href=_address(str(heading["id"])))
@@ -101,7 +102,7 @@ def _entry(page: BeautifulSoup, heading: Tag) -> Tag:
     return link
 
 
-def _link(page: BeautifulSoup, target: str, kind: str, label: str) -> Tag:
+def _link(page: BeautifulSoup, target: str, kind: str, label: str):
     return page.new_tag("a", href=_address(target), attrs={"class": kind, "aria-label": label})
 
 
@@ -112,11 +113,19 @@ def _address(target: str) -> str:
 # Figures and tables
 
 
-def _wrap(page: BeautifulSoup, element: Tag, name: str, attributes: dict) -> Tag:
+def _label(table, words: dict) -> dict[str, str]:
+    """Return the attribute that names a table: the numbered caption before it, if there is one."""
+    before = table.find_previous_sibling()
+    if before is not None and "caption" in before.get("class", []) and before.get("id"):
+        return {"aria-labelledby": str(before["id"])}
+    return {"aria-label": words["table"]}
+
+
+def _wrap(page: BeautifulSoup, element, name: str, attributes: dict):
     return element.wrap(page.new_tag(name, attrs=attributes))
 
 
-def _let_enlarge(page: BeautifulSoup, figure: Tag, number: int, words: dict):
+def _let_enlarge(page: BeautifulSoup, figure, number: int, words: dict):
     """Make the picture of a figure a link that shows it as large as the screen, without a script."""
     picture = figure.find(["img", "svg"])
     if picture is None:
@@ -130,7 +139,7 @@ def _let_enlarge(page: BeautifulSoup, figure: Tag, number: int, words: dict):
     box.append(close)
 
 
-def _embed(image: Tag, folder: Path, no_alt: str):
+def _embed(image, folder: Path, no_alt: str):
     """Replace a local image by a data URI; StudyError if the file does not exist."""
     alt = str(image.get("alt", ""))
     if not alt or alt.startswith("No description has been provided"):  # nbconvert's text, always in English
@@ -148,7 +157,7 @@ def _embed(image: Tag, folder: Path, no_alt: str):
     image["src"] = f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
-def _set_table(table: Tag):
+def _set_table(table):
     """Mark columns of words, which are aligned left, and tables that are wide or short."""
     rows = [row.find_all("td") for row in table.select("tbody tr")]
     columns = max(map(len, rows), default=0)
@@ -167,7 +176,7 @@ def _set_table(table: Tag):
     _let_names_break(table, wide)
 
 
-def _let_names_break(table: Tag, wide: bool):
+def _let_names_break(table, wide: bool):
     """Allow line breaks in names after an underscore; in the heads of wide tables, always break there."""
     for name in table.find_all(string=re.compile("_")):
         after = "_<br>" if wide and name.find_parent("thead") else "_<wbr>"

@@ -34,7 +34,7 @@ def page_numbers(pdf: Path) -> dict[str, int]:
 
 
 def describe(pdf: Path, page: BeautifulSoup):
-    """Write the title, author, subject, keywords and language of the HTML into its PDF, which opens with its outline."""
+    """Write into a PDF what its HTML says of itself: title, author, subject, keywords, language."""
     writer = PdfWriter(clone_from=pdf)
     texts = {meta["name"]: str(meta["content"]) for meta in page.find_all("meta", attrs={"name": True})}
     names = {"/Author": "author", "/Subject": "description", "/Keywords": "keywords"}

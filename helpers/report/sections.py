@@ -21,7 +21,7 @@ from helpers.notebook import say
 from helpers.report import figures
 from helpers.report.facts import FEW, batches_times_size, gather, step_command
 from helpers.report.numbering import Numbering
-from helpers.report.wording import filters, typeset
+from helpers.report.wording import NBSP, filters, typeset
 from helpers.run import OPTIMIZERS, SCORECARD, TEST_LOG
 from helpers.study import ORDER
 
@@ -139,7 +139,7 @@ def render(report: Report, name: str) -> str:
     number = None if name in UNNUMBERED else place - 1
     missing = [notebook for notebook in SECTIONS[name] if report.results[notebook] is None]
     heading = report.environment.globals["w"]["sections"].get(name)
-    body = f"{report.language}/{place:02d}_{name}.md.j2"
+    body = f"{report.language}/{name}.md.j2"
     try:
         text = report.environment.get_template("section.md.j2").render(
             number=number, heading=heading, missing=missing, body=body
@@ -164,7 +164,7 @@ def _environment(run_name: str, language: str, results: dict) -> jinja2.Environm
         lstrip_blocks=True,
     )
     folder, words, numbering = RUNS / run_name, _words(language), Numbering()
-    journal, config = _read_json(folder / "run.json") or {}, folder / "config.yaml"
+    journal = _read_json(folder / "run.json") or {}
     facts = gather(results, _read_json(folder / "results" / SCORECARD) or [], journal)
     source = figures.source(folder, results, language, words)
     environment.filters |= filters(language)
@@ -177,12 +177,14 @@ def _environment(run_name: str, language: str, results: dict) -> jinja2.Environm
         "not_run": [notebook for notebook, result in results.items() if not result],
         "facts": facts,
         "journal": journal,
-        "config": config.read_text(encoding="utf-8") if config.is_file() else "",
         "artefacts": _artefacts(run_name),
         "batches_times_size": batches_times_size,
         "command": partial(step_command, run_name, journal.get("profile")),
         "numbering": numbering,
         "figure": partial(_figure, numbering, source, words),
+        "table": partial(_table, numbering, words),
+        "fig": partial(_cite, numbering, words, "figure"),
+        "tab": partial(_cite, numbering, words, "table"),
     }
     return environment
 
@@ -206,21 +208,33 @@ def _figure(numbering: Numbering, source: figures.Source, words: dict, name: str
     return f'\n<figure id="figure-{name}">{shown}<figcaption>{caption}</figcaption></figure>\n'
 
 
+def _table(numbering: Numbering, words: dict, name: str, caption: str) -> str:
+    """Return the numbered caption of a table, which the table follows."""
+    number = numbering.place("table", name)
+    return f'\n<p class="caption" id="table-{name}"><strong>{words["table"]} {number}.</strong> {caption}.</p>\n'
+
+
+def _cite(numbering: Numbering, words: dict, kind: str, name: str) -> str:
+    """Return a link to a figure or a table by its number: figure 8."""
+    return f'<a href="#{kind}-{name}">{words["cited_as"][kind]}{NBSP}{numbering.cite(kind, name)}</a>'
+
+
 def _artefacts(run_name: str) -> dict[str, tuple[str, bool]]:
     """Return what the course asks to hand in: the path inside the project, and whether it is there."""
-    run, figures_, weights = (folder / run_name for folder in (RUNS, FIGURES, CHECKPOINTS))
     paths = {
-        "notebooks": run / f"{ORDER[-2]}.ipynb",
-        "results": run / "results" / SCORECARD,
-        "config": run / "config.yaml",
-        "tensorboard": run / "tensorboard",
-        "checkpoint": weights / "best.pt",
-        "figures": figures_,
-        "log": run / TEST_LOG,
-        "card": run / "MODEL_CARD.md",
+        "notebooks": (RUNS, "07_test.ipynb"),
+        "results": (RUNS, f"results/{SCORECARD}"),
+        "config": (RUNS, "config.yaml"),
+        "tensorboard": (RUNS, "tensorboard"),
+        "checkpoint": (CHECKPOINTS, "best.pt"),
+        "figures": (FIGURES, ""),
+        "log": (RUNS, TEST_LOG),
+        "card": (RUNS, "MODEL_CARD.md"),
     }
-    shown = {name: "/".join((path.parts[path.parts.index(run_name) - 1 :])) for name, path in paths.items()}
-    return {name: (shown[name], path.exists()) for name, path in paths.items()}
+    return {
+        name: (f"{root.name}/{run_name}/{path}", (root / run_name / path).exists())
+        for name, (root, path) in paths.items()
+    }
 
 
 def _read_json(path: Path) -> Any:

@@ -5,13 +5,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from html import escape
+from pathlib import Path
 
+import yaml
 from babel.dates import format_date
 from babel.numbers import format_decimal
 from jinja2 import Undefined
 
 from helpers.checks import Formatter
 
+CATALOGUES = Path(__file__).parent / "templates" / "report"
 NARROW, NBSP, MINUS = "\u202f", "\u00a0", "−"
 MISSING = "—"  # shown for a value that was not measured or does not exist
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -34,6 +37,7 @@ def filters(language: str) -> dict[str, Callable]:
         "power": power,
         "duration": duration,
         "date": date,
+        "day": day,
         "told": told,
     }
     return {name: partial(_or_missing, function, language) for name, function in spoken.items()} | {
@@ -104,10 +108,14 @@ def duration(seconds: float, *, language: str) -> str:
 def date(stamp: str, *, language: str) -> str:
     """Return an ISO time stamp as a date with the time in UTC, in the language's usual form."""
     moment = datetime.fromisoformat(stamp).astimezone(UTC)
-    day = format_date(moment, "d MMMM y", locale=language).replace(" ", NBSP, 1)
-    if language == "fr":
-        day = re.sub(r"^1(?!\d)", "1er", day)  # Babel's data (CLDR) has no ordinal
-    return f"{day}{' à' if language == 'fr' else ','} {moment:%H:%M} UTC"
+    return f"{day(stamp, language=language)}{' à' if language == 'fr' else ','} {moment:%H:%M} UTC"
+
+
+def day(stamp: str, *, language: str) -> str:
+    """Return the date of an ISO time stamp in UTC: 1er août 2026 or 1 August 2026."""
+    moment = datetime.fromisoformat(stamp).astimezone(UTC)
+    text = format_date(moment, "d MMMM y", locale=language).replace(" ", NBSP, 1)
+    return re.sub(r"^1(?!\d)", "1er", text) if language == "fr" else text  # Babel's data (CLDR) has no ordinal
 
 
 class _Spoken(Formatter):
@@ -148,6 +156,11 @@ def told(check: dict, part: str, words: dict, *, language: str) -> str:
 def discreet(text) -> str:
     """Return a text without the folders of absolute paths, which name the user or the machine: …/celeba."""
     return ABSOLUTE.sub(r"…/\1", str(text))
+
+
+def catalogue(language: str) -> dict:
+    """Return the words and sentences of the report in one language, from its words.yaml."""
+    return yaml.safe_load((CATALOGUES / language / "words.yaml").read_text(encoding="utf-8"))
 
 
 def code(value) -> str:

@@ -15,8 +15,12 @@ from helpers.errors import StudyError
 def choose_device(name: str = "auto") -> torch.device:
     """Return the torch device; "auto" is CUDA if this torch build has kernels for the GPU, else the CPU.
 
-    Raises StudyError if "cuda" is asked for and cannot be used.
+    Raises StudyError if "cuda" is asked for and cannot be used, and for any other name, such as "mps".
     """
+    if name not in ("auto", "cpu", "cuda"):
+        raise StudyError(
+            f'device="{name}" is not one of auto, cpu and cuda. Apple\'s GPU (mps) is not used: choose cpu.'
+        )
     problem = cuda_problem()
     if name == "cuda" and problem:
         raise StudyError(f'device="cuda" cannot be used: {problem} Choose device="cpu", or device="auto".')

@@ -23,7 +23,7 @@ NEAR_TOP = 40 * MM  # a heading this near to the edge of the paper begins its pa
 
 @dataclass(frozen=True)
 class Measures:
-    """What was measured in one PDF. `empty` has one share per page, and `ends` the pages (from 0) that end a section."""
+    """What was measured in a PDF. `empty` has one share per page, and `ends` the pages (from 0) that end a section."""
 
     pages: int
     words: int
