@@ -30,7 +30,7 @@ def gather(results: dict[str, dict | None], scorecard: list[dict], journal: dict
         "cuts": cuts(there),
         "used": {name: used_parameters(name, result) for name, result in there.items()},
         "checks": scorecard,
-        "failed": [check for check in scorecard if not check["passed"]],
+        "failed": [check for check in scorecard if check["passed"] is False],
         "unfinished": [name for name, row in journal.get("notebooks", {}).items() if row["status"] != "done"],
         "seconds": {name: _seconds(name, result, journal) for name, result in there.items()},
         "official": OFFICIAL_SIZES,
