@@ -11,8 +11,9 @@ QUOTA_PAGE = b"<!DOCTYPE html><html><body>Too many users have viewed or download
 class Server:
     """Serves the files of `root`; `does` lists what it does to the next requests of a path, then it serves.
 
-    "cut": closes the connection half-way · "stall": sends half and then nothing · an int: answers this HTTP
-    status · "quota": answers 200 with a page · "no ranges", "quota no ranges": for ever.
+    "cut": closes the connection half-way · "stall": sends half and then nothing · "short": sends half and says that
+    it is all · an int: answers this HTTP status · "quota": answers 200 with a page · "no ranges", "quota no ranges":
+    for ever.
     """
 
     def __init__(self, root: Path):
@@ -59,7 +60,7 @@ class Server:
             self._send(request, data, 206 if first else 200, "application/octet-stream", first, act)
 
     def _send(self, request, data: bytes, status: int, kind: str, first: int = 0, act: str = ""):
-        rest = data[first:]
+        rest = data[first : len(data) // 2 if act == "short" else None]
         request.send_response(status)
         request.send_header("Content-Type", kind)
         request.send_header("Content-Length", str(len(rest)))
