@@ -175,6 +175,8 @@ RULES = {
     "allow_unfinished": (bool, _FREE),
     "language": (str, _one_of("fr", "en")),
     "author": (str, _FREE),
+    "course": (str, _FREE),
+    "repository": (str, _FREE),
 }
 RULES |= {field.name: (field.type, field.metadata["rule"]) for field in dataclasses.fields(Config)}
 

@@ -1,25 +1,26 @@
 """Decoding of an image file to uint8 (3, 64, 64), and facts about it: digest, size, mode and problem."""
 
-import contextlib
 import hashlib
-import io
 import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from helpers.config import IMAGE_SIZE
 from helpers.data.images import Images
+from helpers.data.rgb import MOST_PIXELS, Unreadable, read_rgb
 from helpers.errors import StudyError
 from helpers.system.progress import bar
 from helpers.system.workers import in_order, workers_for
 
-VERSION = 2  # to be increased when the same file gives other pixels
+VERSION = 3  # to be increased when the same file gives other pixels
 FACTS = np.dtype([("digest", "S32"), ("width", "i4"), ("height", "i4"), ("mode", "U8"), ("problem", "U200")])
 PART = 128  # images per task
+SIDES = IMAGE_SIZE, IMAGE_SIZE
+TURNED = b"Exif\0\0", b"ns.adobe.com/xap/"  # metadata that may say that a photo has to be turned
 
 # Workers import this module, so it must not import torch or pandas: they cost seconds and hundreds of megabytes.
 
@@ -45,57 +46,30 @@ def decode(data: bytes, where: str) -> np.ndarray:
     the result is within 1/255 of the full decoding on average. Raises StudyError naming `where` if the bytes are not a
     complete image.
     """
-    image = _decode_jpeg(data)
-    if image is None:
-        image = _decode_with_pillow(data, where)
-    return np.asarray(image.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
+    try:
+        image = _decode_jpeg(data) or read_rgb(data, SIDES).image
+    except Unreadable as error:
+        raise StudyError(f"{where} is {error.what}. {error.do}") from error
+    return np.asarray(image.resize(SIDES, Image.Resampling.BILINEAR)).transpose(2, 0, 1)
 
 
 def _decode_jpeg(data: bytes) -> Image.Image | None:
     """Decode an ordinary JPEG with simplejpeg, in half the time of Pillow; return None for anything else."""
-    if not data.startswith(b"\xff\xd8") or b"Exif\0\0" in data[:4096]:
-        return None  # another format, or a photo that may have to be rotated
+    if not data.startswith(b"\xff\xd8") or any(mark in data for mark in TURNED):
+        return None
     try:
         import simplejpeg  # may be missing on a bare GPU node
     except ImportError:
         return None
     try:
         height, width = map(int, simplejpeg.decode_jpeg_header(data)[:2])
+        if height * width > MOST_PIXELS:
+            return None
         scale = max([s for s in (2, 4, 8) if min(height, width) >= s * IMAGE_SIZE], default=1)
         wanted = -(-height // scale), -(-width // scale)  # the exact size, since simplejpeg also knows the scale 3/8
         return Image.fromarray(simplejpeg.decode_jpeg(data, "RGB", False, False, *wanted, 1))
     except ValueError:
         return None  # broken, or of a kind that only Pillow reads
-
-
-@contextlib.contextmanager
-def whole_files_only():
-    """Make Pillow refuse truncated files, even if another library (such as WeasyPrint) has made it accept them."""
-    before = ImageFile.LOAD_TRUNCATED_IMAGES
-    ImageFile.LOAD_TRUNCATED_IMAGES = False
-    try:
-        yield
-    finally:
-        ImageFile.LOAD_TRUNCATED_IMAGES = before
-
-
-@whole_files_only()
-def _decode_with_pillow(data: bytes, where: str) -> Image.Image:
-    """Decode any image that Pillow reads, with transparent pixels on white and photos rotated upright."""
-    try:
-        image = Image.open(io.BytesIO(data))
-        image.draft("RGB", (IMAGE_SIZE, IMAGE_SIZE))  # the same scales; no effect unless it is a JPEG
-        image = ImageOps.exif_transpose(image)
-        if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        if image.mode.startswith("I;16"):
-            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-        return image.convert("RGB")
-    except UnidentifiedImageError as error:
-        raise StudyError(f"{where} is not an image. Replace or delete it.") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise StudyError(f"{where} is a corrupt or truncated image ({error}). Replace or delete it.") from error
 
 
 # Facts about each file
@@ -124,7 +98,6 @@ def look_at_part(part: tuple[Images, list[str]]) -> np.ndarray:
     return np.array([_look_at(images, name) for name in names], FACTS)
 
 
-@whole_files_only()
 def _look_at(images: Images, name: str) -> tuple:
     try:
         data = images.read(name)
@@ -132,15 +105,10 @@ def _look_at(images: Images, name: str) -> tuple:
         return b"", 0, 0, "", str(error)
     digest = hashlib.blake2b(data, digest_size=16).hexdigest().encode()
     try:
-        image = Image.open(io.BytesIO(data))
-        (width, height), mode = image.size, image.mode
-        image.draft(mode, (1, 1))  # decodes a JPEG at an eighth of its size, but reads all of its bytes
-        image.load()
-    except UnidentifiedImageError:
-        return digest, 0, 0, "", "not an image"
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return digest, 0, 0, "", f"corrupt or truncated ({error})"
-    return digest, width, height, mode, ""
+        picture = read_rgb(data, (1, 1))  # decodes a JPEG at an eighth of its size, but reads all of its bytes
+    except Unreadable as error:
+        return digest, 0, 0, "", error.what
+    return digest, *picture.size, picture.mode, ""
 
 
 def load_facts(path: Path, count: int) -> np.ndarray | None:

@@ -1,8 +1,10 @@
 """Checkpoints of plain types, which load with weights_only=True, written as a whole or not at all."""
 
+import io
 import os
 import pickle
 import platform
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +13,12 @@ from torch import nn
 
 from helpers.config import ATTRIBUTES, IMAGE_SIZE, MEAN, STD, Config
 from helpers.errors import StudyError
-from helpers.models.networks import architecture, from_architecture
+from helpers.models.networks import architecture
+from helpers.models.validation import ANOTHER, FORMAT, Unusable, validate
 from helpers.system.files import WHEN_UNWRITABLE
 
-FORMAT = "celeba-study checkpoint 1"
+MOST_BYTES = 10**9  # the largest network of this study has 20 MB
+AGAIN = "Copy or train it again."
 
 
 @dataclass(frozen=True)
@@ -56,34 +60,56 @@ def save_checkpoint(path: Path, model: nn.Module, config: Config, epoch: int, me
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Load a checkpoint of this study; raise StudyError if it is missing, truncated, or not of this study."""
+    """Load a checkpoint of this study; raise StudyError if it is missing, damaged, not of this study, or not usable."""
+    try:
+        model, fields = validate(_unpacked(_read(path)))
+    except Unusable as error:
+        raise StudyError(f"{path} {error.what}. {error.do}") from error
+    return Checkpoint(model.to(memory_format=torch.channels_last), fields)
+
+
+def _read(path: Path) -> bytes:
     if not path.is_file():
         raise StudyError(f"There is no checkpoint {path}. Train one with 06_final, or name another file.")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        reason = str(error).split("\n")[0][:120]
-        raise StudyError(
-            f"{path} is truncated or not a torch checkpoint ({reason}). Copy or train it again."
-        ) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise StudyError(f"{path} is not a checkpoint of this study (its format is not '{FORMAT}'). Name another file.")
-    if content["attributes"] != list(ATTRIBUTES):
-        raise StudyError(
-            f"{path} predicts the attributes {content['attributes']}, but this study needs {list(ATTRIBUTES)}. "
-            "Name another file."
-        )
+        if path.stat().st_size > MOST_BYTES:
+            raise Unusable(f"has more than {MOST_BYTES / 1e9:.0f} GB, so it is not a checkpoint of this study")
+        return path.read_bytes()
+    except OSError as error:
+        raise Unusable(f"cannot be read ({error.strerror or error})", "Check the file and its permissions.") from error
+
+
+def _unpacked(data: bytes):
+    """Return what torch.save packed, after its checksums were verified, which torch.load does not do."""
+    if not data.startswith(b"PK\x03\x04"):
+        raise _no_checkpoint(data)
     try:
-        model = from_architecture(content["architecture"])
-    except (KeyError, TypeError) as error:
-        raise StudyError(
-            f"{path} holds a network that this study does not know: {content['architecture']}. Name another file."
-        ) from error
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if sum(info.file_size for info in archive.infolist()) > MOST_BYTES:
+                raise ValueError("it unpacks to more than a checkpoint of this study")
+            damaged = archive.testzip()
+    except Exception as error:
+        what = "is truncated" if str(error) == "File is not a zip file" else f"is damaged ({error})"
+        raise Unusable(what, AGAIN) from error
+    if damaged:
+        raise Unusable(f"is damaged (wrong checksum of {damaged})", AGAIN)
     try:
-        model.load_state_dict(content["model"])
-    except RuntimeError as error:
-        described = content["architecture"]
-        raise StudyError(
-            f"{path} holds weights of another shape than its architecture {described}. Copy or train it again."
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise Unusable(
+            "holds Python objects (such as a whole network), which are not loaded, since they could run code",
+            f"Save the network with this study's save_checkpoint. {ANOTHER}",
         ) from error
-    return Checkpoint(model.eval().to(memory_format=torch.channels_last), content)
+    except Exception as error:  # torch.load raises whatever comes over it
+        raise Unusable("is a zip, but not one that torch.save wrote") from error
+
+
+def _no_checkpoint(data: bytes) -> Unusable:
+    """Return what a file is that does not begin as torch.save begins."""
+    if not data:
+        return Unusable("is empty", AGAIN)
+    if data.startswith(b"version https://git-lfs"):
+        return Unusable("is a Git LFS pointer and not the checkpoint itself", "Fetch it with `git lfs pull`.")
+    if data[:256].lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        return Unusable("is a web page saved under the name of a checkpoint", "Delete it and download the file again.")
+    return Unusable("is not a PyTorch checkpoint")

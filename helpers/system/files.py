@@ -1,5 +1,6 @@
 """Files: text written as a whole, JSON lines, checksums, and what is saved in the place of data."""
 
+import contextlib
 import hashlib
 import json
 import math
@@ -15,13 +16,20 @@ WHEN_UNWRITABLE = "Free some space, or make the folder writable."
 
 
 def write_text(path: Path, text: str):
-    """Write a text file as a whole or not at all; raise StudyError if the folder is read-only or the disk is full."""
+    """Write a text file as UTF-8; see `write_bytes`."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes):
+    """Write a file as a whole or not at all; raise StudyError if the folder is read-only or the disk is full."""
     partial = path.with_name(f"{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
+        partial.write_bytes(content)
         os.replace(partial, path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise StudyError(f"{path} cannot be written ({error.strerror or error}). {WHEN_UNWRITABLE}") from error
 
 

@@ -43,7 +43,7 @@ def photos(tmp_path):
     Image.fromarray(pixels).save(folder / "a.png")
     Image.fromarray(pixels).convert("L").resize((300, 500)).save(folder / "deeper" / "b.jpg")
     Image.fromarray(pixels).convert("RGBA").save(folder / "c.webp")
-    (folder / "notes.txt").write_text("not an image")
+    (folder / ".DS_Store").write_text("hidden, and no image")
     return folder
 
 

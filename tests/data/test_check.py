@@ -88,7 +88,7 @@ def images_alone(root):
 
 
 FAULTS = {  # fault -> status, what is said
-    cut_short: (2, r"1 images cannot be read: 000006.jpg: corrupt or truncated"),
+    cut_short: (2, r"1 images cannot be read: 000006.jpg: a corrupt or truncated image"),
     not_an_image: (2, "000006.jpg: not an image"),
     a_web_page_for_an_image: (2, "000006.jpg: not an image"),
     of_another_size: (1, "1 images are not aligned and cropped as CelebA's 178x218 RGB: 1 of 64x64 RGB"),
