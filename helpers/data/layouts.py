@@ -111,7 +111,7 @@ def _files_layout(root: Path, files: dict[str, File], archive: Path | None = Non
         return Layout("Kaggle's, in its zip", root, {archive.name: archive}, read)
     shown = {ATTRIBUTE_FILE: attributes, PARTITION_FILE: partition, IDENTITY_FILE: identity}
     named = {file.name if file else name: file for name, file in shown.items()}
-    return Layout(_name_of(root, attributes), root, named | _archives(root), read)
+    return Layout(_name_of(root, Path(str(attributes))), root, named | _archives(root), read)
 
 
 def _name_of(root: Path, attributes: Path) -> str:

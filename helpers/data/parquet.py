@@ -24,7 +24,10 @@ class ImageParquet:
     def __init__(self, path: Path, places: dict[str, tuple[Path, int, int]]):
         self.path, self._places = path, places
 
-    evidence = ""  # the stamps say all
+    @cached_property
+    def evidence(self) -> str:
+        """Nothing: the stamps say all."""
+        return ""
 
     @cached_property
     def stamps(self) -> dict[str, str]:
