@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import types
 import zipfile
 
@@ -158,6 +159,15 @@ def test_a_zip_of_a_whole_copy_is_fetched_and_unpacked(server, target, drawn):
                 archive.write(path, f"some/{path.relative_to(drawn)}")
     fetch.fetch(f"{server.url}/everything.zip", target)
     assert len(open_dataset(str(target)).annotations) == 300
+
+
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(downloads, "PATIENCE", 0.6)
+    server.does[FILE] = "trickle"
+    started = time.monotonic()
+    with pytest.raises(StudyError, match="sent hardly anything"):
+        download(tmp_path / FILE, url=f"{server.url}/{FILE}")
+    assert time.monotonic() - started < 20 and not (tmp_path / FILE).exists()
 
 
 def test_a_server_that_lies_about_the_length_of_a_file_gives_no_dataset(server, target):
