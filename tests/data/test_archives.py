@@ -1,6 +1,7 @@
 """Zips from anywhere: what is hostile or damaged is refused in words, and nothing is written outside."""
 
 import stat
+import tracemalloc
 import types
 import zipfile
 
@@ -59,8 +60,12 @@ def test_a_bomb_is_refused_before_it_goes_off(tmp_path):
 def test_a_bomb_that_hides_its_size_unpacks_no_further_than_it_says(tmp_path):
     path = made(tmp_path / "copy.zip", {"000001.jpg": bytes(5_000_000)})
     (entry,) = read_directory(path)
+    tracemalloc.start()
     with pytest.raises(StudyError, match="another length than the zip's directory says"):
         read_entry(path, entry._replace(size=100))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1_000_000
 
 
 def test_a_zip_larger_than_the_disk_is_told(tmp_path, monkeypatch):

@@ -51,7 +51,9 @@ def test_each_form_in_which_people_have_the_files_is_read_as_the_original(change
     found = open_dataset(str(copy))
     table = found.annotations.reindex(dataset.annotations.index)
     columns = [*(["identity"] if "identity" in table else []), *ATTRIBUTES]
-    assert len(found.annotations) == 300 and (table[columns] == dataset.annotations[columns]).all(axis=None)
+    assert len(found.annotations) == 300 == len(found.images.stamps) and (
+        table[columns] == dataset.annotations[columns]
+    ).all(axis=None)
     assert (table["split"].astype(str) == dataset.annotations["split"].astype(str)).all()
     assert all(found.images.read(name) == dataset.images.read(name) for name in table.index[::7])
 
