@@ -98,7 +98,7 @@ def test_a_damaged_zip_is_read_or_refused_in_words(examples, method, tmp_path):
     whole = made(tmp_path / "whole.zip", images, method).read_bytes()
     path = tmp_path / "damaged.zip"
 
-    @settings(max_examples=examples, deadline=2000, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples, deadline=60_000, database=None, suppress_health_check=list(HealthCheck))
     @given(st.integers(0, 2**32 - 1))
     def check(seed):
         rng, data = np.random.default_rng(seed), bytearray(whole)
