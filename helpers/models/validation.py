@@ -44,7 +44,9 @@ def validate(content) -> tuple[nn.Module, dict]:
     """
     _check_format(content)
     if unknown := sorted(map(str, content.keys() - FIELDS)):
-        raise Unusable(f"has fields that this version does not know: {', '.join(unknown)}", "Update this project.")
+        raise Unusable(
+            f"has fields that this version does not know: {', '.join(map(_short, unknown))}", "Update this project."
+        )
     if missing := sorted(FIELDS - OPTIONAL - content.keys()):
         raise Unusable(f"lacks {', '.join(missing)}", f"Save it with this study's save_checkpoint. {ANOTHER}")
     fields = _plain({name: value for name, value in content.items() if name != "model"})
@@ -67,7 +69,7 @@ def _check_format(content):
     if not isinstance(stated, str) or not stated.startswith(FAMILY):
         raise Unusable(f"is not a checkpoint of this study (its format is not '{FORMAT}')")
     if stated != FORMAT:
-        raise Unusable(f"has the format '{stated[:60]}', and this version reads '{FORMAT}'", "Update this project.")
+        raise Unusable(f"has the format {_short(stated)}, and this version reads '{FORMAT}'", "Update this project.")
 
 
 def _plain(fields: dict) -> dict:
@@ -93,7 +95,8 @@ def _check_fields(fields: dict):
     try:
         fields["config"] = Config(**fields["config"]).to_dict()  # with today's defaults for parameters that are newer
     except (StudyError, TypeError) as error:
-        raise Unusable(f"has settings that this version does not know ({error})") from error
+        reason = " ".join(str(error).split())
+        raise Unusable(f"has settings that this version does not know ({reason})") from error
 
 
 def _network(architecture: dict) -> nn.Module:
@@ -123,7 +126,7 @@ def _check_weights(weights: dict[str, torch.Tensor], model: nn.Module):
     own = model.state_dict()
     lacking, foreign = own.keys() - weights.keys(), weights.keys() - own.keys()
     if lacking or foreign:
-        which = f"without {min(lacking)}" if lacking else f"with {min(foreign)[:60]}"
+        which = f"without {min(lacking)}" if lacking else f"with {_short(min(foreign))}"
         raise Unusable(f"holds weights of another network than its architecture states: {which}")
     for name, tensor in weights.items():
         try:

@@ -1,6 +1,6 @@
 """Damaged images of every format: pixels or one message, never another exception, and the check of the data agrees.
 
-FUZZ_INPUTS sets the number of inputs, for a long run by hand: FUZZ_INPUTS=100000 pytest tests/data/test_fuzzed_images.py
+FUZZ_INPUTS sets the number of inputs, for a long run by hand (with pytest -s, their outcomes are printed).
 """
 
 import io
@@ -10,11 +10,11 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from data.test_rgb import exif_segment, half_transparent, jpeg, tiff, xmp_segment
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from data.test_rgb import exif_segment, half_transparent, jpeg, tiff, xmp_segment
 from helpers.data.decoding import decode, look_at_part
 from helpers.errors import StudyError
 
