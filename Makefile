@@ -17,7 +17,7 @@ test: setup
 check: lint
 	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow" -n auto
 
-# Takes about a quarter of an hour. With `.venv/bin/pip install -e .[bench]`, against Lightning and fastai too.
+# Takes about a quarter of an hour. With `.venv/bin/pip install -e '.[bench]'`, against Lightning and fastai too.
 bench: setup
 	$(PY) benchmarks/speed.py --json benchmarks/speed.json --figure figures/readme/speed.png
 

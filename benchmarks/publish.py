@@ -13,13 +13,10 @@ from arms import ARMS, FOLDER, SEEDS, checkpoint
 
 from helpers.config import ATTRIBUTES, SHIPPED
 from helpers.data.celeba import Dataset, open_dataset
-from helpers.evaluation import groups, metrics
-from helpers.evaluation.bootstrap import every_interval
-from helpers.evaluation.label_errors import likely_errors
 from helpers.models.checkpoints import load_checkpoint
-from helpers.report.model_card import model_card
+from helpers.report.model_card import measured, model_card
 from helpers.report.published import ACCURACY
-from helpers.system.files import plain, write_text
+from helpers.system.files import write_text
 
 
 def main(arguments: list[str] | None = None):
@@ -48,18 +45,12 @@ def on_test(logits: np.ndarray, dataset: Dataset, path: Path) -> dict:
     rows = dataset.annotations[dataset.annotations["split"] == "test"]
     truth = rows[list(ATTRIBUTES)].to_numpy(np.float32)
     persons = rows["identity"].to_numpy() if "identity" in rows else None
-    result = {
+    return measured(logits, truth, persons) | {
         "data": {"source": dataset.source, "drawn": dataset.drawn},
-        "checkpoint": path,
+        "checkpoint": str(path),
         "checkpoint_name": path.name,
-        "overall": {"test": metrics.scores(logits, truth) | {"images": len(truth)}},
         "whole_test": False,
-        "persons": None if persons is None else len(np.unique(persons)),
-        "intervals": every_interval(logits, truth, persons),
-        "gaps": groups.gaps(metrics.predictions(logits), truth, persons),
-        "likely_errors": {"count": len(likely_errors(metrics.probabilities(logits), truth))},
     }
-    return plain(result)
 
 
 def notes_on(arm: dict, course: dict, dataset: Dataset) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from helpers.config import SHIPPED
-from helpers.errors import StudyError
+from helpers.errors import Interrupted, StudyError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,6 +28,8 @@ Weights = Annotated[
     Path, typer.Option(help="A checkpoint of this study.", show_default="the network trained on a tenth of CelebA")
 ]
 Author = Annotated[str, typer.Option(help="Name on the title page of the report.")]
+Course = Annotated[str, typer.Option(help="Course on the title page of the report.")]
+Repository = Annotated[str, typer.Option(help="Address of the code on the title page of the report.")]
 
 # Each command imports what it needs: importing torch and Jupyter takes seconds, and --help should be fast.
 
@@ -49,38 +51,67 @@ def run(
     device: Device = "",
     allow_missing: AllowMissing = False,
     only: Annotated[str, typer.Option(help="Run only this notebook.")] = "",
-    start: Annotated[str, typer.Option("--from", help="Start with this notebook.")] = "",
+    start: Annotated[str, typer.Option("--from", help="Start with this notebook, done or not.")] = "",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Do everything again, also what is done.")] = False,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Exit with 0 even if sanity checks found faults.")
+    ] = False,
     parameter: Annotated[
         list[str] | None, typer.Option("--parameter", "-p", help="NOTEBOOK.PARAMETER=VALUE; may be repeated.")
     ] = None,
     language: Language = "fr",
     author: Author = "",
+    course: Course = "",
+    repository: Repository = "",
 ):
-    """Run the seven notebooks and the report; the last line printed is the verdict of the sanity checks."""
+    """Run the seven notebooks and the report; the last line printed is the verdict of the sanity checks.
+
+    Notebooks that are done are not executed again: after an interruption, the same command continues. The exit status
+    is 1 if a check found a fault, 2 after an error, and 130 or 143 after an interruption.
+    """
     from helpers.checks import read_scorecard, verdict
     from helpers.cli.pipeline import run_study
     from helpers.cli.planning import Study
+    from helpers.cli.reporting import make_report
     from helpers.run import SCORECARD
 
-    study = Study(profile, run_name, data_root, device, allow_missing, only, start, parameter or [])
-    folder = run_study(study, language, author)
+    study = Study(profile, run_name, data_root, device, allow_missing, only, start, fresh, parameter or [])
+    folder = run_study(study)
+    if not only:
+        make_report(folder.name, language=language, author=author, course=course, repository=repository)
     line, sound = verdict(read_scorecard(folder / "results" / SCORECARD))
     typer.secho(line, fg=None if sound else typer.colors.RED)
+    if not sound and not keep_going:
+        raise typer.Exit(1)
 
 
 @app.command()
 def report(
-    run_name: Annotated[str, typer.Option(help="The run to report on.")],
-    formats: Annotated[str, typer.Option("--format", help="html, or html,pdf.")] = "html,pdf",
+    runs: Annotated[list[str] | None, typer.Argument(help="The run to report on; with --compare, two or more.")] = None,
+    run_name: Annotated[str, typer.Option(help="The run to report on, in place of the argument.")] = "",
+    formats: Annotated[str, typer.Option("--format", help="One or more of html, pdf, md, docx.")] = "html,pdf",
     language: Language = "fr",
     author: Author = "",
+    course: Course = "",
+    repository: Repository = "",
+    notebooks: Annotated[bool, typer.Option("--notebooks", help="Export the executed notebooks as pages.")] = False,
+    compare: Annotated[bool, typer.Option("--compare", help="Set the named runs side by side.")] = False,
 ):
     """Write runs/NAME/report.html and report.pdf from the results of a run, without training again."""
-    from helpers.cli.pipeline import REPORT_FORMATS, make_report
+    from helpers.cli import reporting
     from helpers.config import known
 
-    wanted = tuple(known(name.strip(), REPORT_FORMATS, "report format") for name in formats.split(","))
-    make_report(run_name, wanted, language, author)
+    names = [*(runs or []), *([run_name] if run_name else [])]
+    if not names or (len(names) > 1 and not compare):
+        raise StudyError("Name one run: python -m helpers report NAME; or set several side by side with --compare.")
+    wanted = tuple(known(name.strip(), reporting.REPORT_FORMATS, "report format") for name in formats.split(","))
+    if compare:
+        reporting.compare(names, wanted, language)
+    elif notebooks:
+        reporting.export_site(names[0], language)
+    else:
+        title_page = {"author": author, "course": course, "repository": repository}
+        reporting.make_report(names[0], wanted, language=language, **title_page)
 
 
 @app.command()
@@ -188,7 +219,7 @@ def prepare(
 
 
 def main() -> int:
-    """Run the command line; print a user's mistake as a message, without a traceback."""
+    """Run the command line and return its exit status; print a user's mistake as a message, without a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A pipe on Windows may lack characters that are printed: they are escaped, and the command goes on.
@@ -198,6 +229,9 @@ def main() -> int:
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except Interrupted as interruption:
+        print(f"\n{interruption}", file=sys.stderr)
+        return 128 + interruption.number  # as a shell has it: 130 or 143
     return 0
 
 

@@ -2,6 +2,9 @@
 
 A probe returns a `Check`, which the notebook adds to its `Checks`. Most of them come from Karpathy, "A Recipe for
 Training Neural Networks" (2019).
+
+The texts of a check are English templates with named fields, such as "{wrong} wrong of {total}", and its values are
+kept beside them. The template is what the report looks up in its catalogue to say the same in another language.
 """
 
 import copy
@@ -9,7 +12,8 @@ import dataclasses
 import itertools
 import json
 import math
-from dataclasses import asdict, dataclass
+import string
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +26,7 @@ from helpers.data.batches import Split, endless_batches, normalise
 from helpers.data.celeba import Dataset
 from helpers.data.official import OFFICIAL_COPIES, OFFICIAL_SIZES
 from helpers.evaluation import metrics
-from helpers.system.files import write_text
+from helpers.system.files import plain, write_text
 from helpers.training.loop import predict_logits
 from helpers.training.optim import batch_loss, build_optimizer, train_step
 
@@ -47,18 +51,37 @@ REACH = 0.9  # photographs have nearly black and nearly white pixels, so normali
 CHANCE_AUROC = 0.6  # mean over the five attributes; labels shuffled across images give 0.5
 
 
+class Formatter(string.Formatter):
+    """Fill the fields of a template; the items of a list are separated by commas, and None is a value not finite."""
+
+    def format_field(self, value, format_spec):
+        if isinstance(value, list | tuple):
+            return ", ".join(self.format_field(item, format_spec) for item in value)
+        return "NaN" if value is None else format(value, format_spec)
+
+
 @dataclass(frozen=True)
 class Check:
-    """One sanity check. If a "fault" fails, the study is wrong; if a "remark" fails, that is worth knowing."""
+    """One sanity check. If a "fault" fails, the study is wrong; if a "remark" fails, that is worth knowing.
+
+    `name`, `expected` and `measured` are templates, whose fields are filled from `values`: numbers, strings, and lists
+    of them.
+    """
 
     name: str
     expected: str
     measured: str
     passed: bool
     severity: str = "fault"
+    values: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        object.__setattr__(self, "passed", bool(self.passed))  # JSON cannot write NumPy's bool
+        object.__setattr__(self, "passed", bool(self.passed))  # JSON cannot write NumPy's types
+        object.__setattr__(self, "values", plain(self.values))
+
+    def told(self, part: str) -> str:
+        """Return "name", "expected" or "measured" in English, with the values filled in."""
+        return Formatter().vformat(getattr(self, part), (), self.values)
 
 
 class Checks:
@@ -73,16 +96,20 @@ class Checks:
         self.made: dict[str, Check] = {}
         self._write()
 
-    def expect(self, name: str, expected: str, measured: str, passed: bool, severity: str = "fault"):
-        """Record and print one check; a failed check does not stop the notebook."""
-        self.add(Check(name, expected, measured, passed, severity))
+    def expect(self, name: str, expected: str, measured: str, passed: bool, severity: str = "fault", **values):
+        """Record and print one check; a failed check does not stop the notebook.
+
+        `values` fill the fields of the three texts: expect("no label is wrong", "0", "{wrong:,}", not wrong,
+        wrong=wrong). The texts are templates, not f-strings, so that the report can translate them.
+        """
+        self.add(Check(name, expected, measured, passed, severity, values))
 
     def add(self, check: Check):
         """Record and print a check that a probe returned."""
-        self.made[check.name] = check
+        self.made[check.told("name")] = check
         self._write()
         word = "PASS" if check.passed else "FAIL" if check.severity == "fault" else "NOTE"
-        print(f"{word}  {check.name}: expected {check.expected}, measured {check.measured}")
+        print(f"{word}  {check.told('name')}: expected {check.told('expected')}, measured {check.told('measured')}")
 
     def conclusion(self, text: str) -> str:
         """Return `text` with the failed remarks added; if there are faults, return a sentence that names them."""
@@ -96,7 +123,8 @@ class Checks:
 
     def _failed(self, severity: str) -> list[str]:
         failed = [check for check in self.made.values() if not check.passed and check.severity == severity]
-        return [f"{check.name} (expected {check.expected}, measured {check.measured})" for check in failed]
+        parts = ([check.told(part) for part in ("name", "expected", "measured")] for check in failed)
+        return [f"{name} (expected {expected}, measured {measured})" for name, expected, measured in parts]
 
     @property
     def rows(self) -> list[dict]:
@@ -110,35 +138,39 @@ class Checks:
 
 
 def read_scorecard(path: Path) -> list[dict]:
-    """Return the checks of a run as {name, expected, measured, passed, severity, notebook}; [] if there is no file."""
+    """Return the checks of a run, the fields of `Check` and the notebook of each; [] if there is no file."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
 def verdict(rows: list[dict]) -> tuple[str, bool]:
     """Return a one-line summary that names the faults, and whether there are none."""
     failed = [row for row in rows if not row["passed"]]
-    faults = [f"{row['name']} ({row['notebook']})" for row in failed if row["severity"] == "fault"]
+    faults = [f"{_name(row)} ({row['notebook']})" for row in failed if row["severity"] == "fault"]
     remarks = len(failed) - len(faults)
     counted = f"Checks: {len(rows) - len(failed)} passed, {remarks} remarks, {len(faults)} faults"
     return (f"{counted}: {'; '.join(faults)}. The study is wrong there." if faults else f"{counted}."), not faults
 
 
+def _name(row: dict) -> str:
+    return Formatter().vformat(row["name"], (), row["values"])
+
+
 # The probes
 
 
-def inputs_normalised(images: torch.Tensor, what: str) -> Check:
-    """Check that the pixels fill [-1, 1]; pixels in [0, 1] or [0, 255] fail. `what` describes the images in words."""
+def inputs_normalised(images: torch.Tensor, name: str) -> Check:
+    """Check that the pixels fill [-1, 1]; pixels in [0, 1] or [0, 255] fail."""
     low, high = images.min().item(), images.max().item()
     passed = -1 <= low <= -REACH and REACH <= high <= 1
-    return Check(f"pixels of {what} fill their range", "-1 to 1", f"{low:.2f} to {high:.2f}", passed)
+    return Check(name, "-1 to 1", "{low:.2f} to {high:.2f}", passed, values={"low": low, "high": high})
 
 
 def targets_are_the_files(split: Split, dataset: Dataset) -> Check:
     """Check that the targets of each image are the labels of its file name in the annotations."""
     listed = dataset.annotations.loc[split.names, list(ATTRIBUTES)].to_numpy(np.float32)
     wrong = int((listed != split.targets.cpu().numpy()).any(1).sum())
-    name = f"the {split.name} targets are the files' labels, image by image"
-    return Check(name, "0 differ", f"{wrong:,} differ", wrong == 0)
+    name = "the {split} targets are the files' labels, image by image"
+    return Check(name, "0 differ", "{wrong:,} differ", wrong == 0, values={"split": split.name, "wrong": wrong})
 
 
 def no_copies_across(copies: dict[str, int], dataset: Dataset) -> Check:
@@ -154,7 +186,8 @@ def no_copies_across(copies: dict[str, int], dataset: Dataset) -> Check:
     expected = known * min(1, len(dataset.annotations) / sum(OFFICIAL_SIZES.values())) ** 2
     allowed = min(known, math.ceil(expected + 3 * math.sqrt(expected)))
     severity = "fault" if crossing > allowed else "remark"
-    return Check("no image in two splits", "0 copies", f"{crossing:,} copies", crossing == 0, severity)
+    values = {"crossing": crossing}
+    return Check("no image in two splits", "0 copies", "{crossing:,} copies", crossing == 0, severity, values)
 
 
 def gradient_stays_in_its_sample(model: nn.Module, images: torch.Tensor) -> Check:
@@ -165,7 +198,8 @@ def gradient_stays_in_its_sample(model: nn.Module, images: torch.Tensor) -> Chec
     (gradient,) = torch.autograd.grad(model(inputs)[middle].sum(), inputs)
     touched = set(gradient.flatten(1).any(1).nonzero().flatten().tolist())
     name = "one sample's gradient touches its own input alone"
-    return Check(name, "1 image touched, its own", f"{len(touched)} touched", touched == {middle})
+    values = {"touched": len(touched)}
+    return Check(name, "1 image touched, its own", "{touched} touched", touched == {middle}, values=values)
 
 
 def every_parameter_learns(model: nn.Module, train: Split, config: Config) -> Check:
@@ -175,15 +209,17 @@ def every_parameter_learns(model: nn.Module, train: Split, config: Config) -> Ch
     batches = endless_batches(train, config.batch_size, torch.Generator().manual_seed(config.seed))
     train_step(probe, build_optimizer(probe, config), *next(batches), config)
     still = [name for name, parameter in probe.named_parameters() if torch.equal(parameter, before[name])]
-    measured = f"{len(still)} still" + (f": {', '.join(still)}" if still else "")
-    return Check("one step moves every parameter", "0 still", measured, not still)
+    measured = "{number} still: {still}" if still else "{number} still"
+    values = {"number": len(still), "still": still}
+    return Check("one step moves every parameter", "0 still", measured, not still, values=values)
 
 
 def images_tell_labels(logits: np.ndarray, targets: np.ndarray) -> Check:
     """Check that a simple model's logits (N, 5) on valid have a mean AUROC above chance."""
     area = float(metrics.per_attribute(logits, targets)["auroc"].mean())  # NaN for a diverged model, which fails
     name = "the images tell of their labels (logistic regression)"
-    return Check(name, f"mean AUROC > {CHANCE_AUROC:g}", f"{area:.3f}", area > CHANCE_AUROC)
+    values = {"chance": CHANCE_AUROC, "area": area}
+    return Check(name, "mean AUROC > {chance:g}", "{area:.3f}", area > CHANCE_AUROC, values=values)
 
 
 def blanked(split: Split) -> Split:
@@ -212,8 +248,10 @@ def no_better_than_constant(
     constant = metrics.bce_losses(np.log(rates + 1e-12) - np.log1p(1e-12 - rates), truth).mean(1)
     slack = 3 * float(np.std(losses - constant)) / np.sqrt(len(losses)) + 1e-3
     loss, bar = float(losses.mean()), float(constant.mean())
-    expected = f"a loss ≥ {bar:.3f} − {slack:.3f}" + (f" and ≤ {bar + most:.3f}" if math.isfinite(most) else "")
-    return Check(name, expected, f"{loss:.3f}", bar - slack <= loss <= bar + most)
+    bounded = math.isfinite(most)
+    expected = "a loss ≥ {bar:.3f} − {slack:.3f} and ≤ {most:.3f}" if bounded else "a loss ≥ {bar:.3f} − {slack:.3f}"
+    values = {"bar": bar, "slack": float(slack), "loss": loss} | ({"most": bar + most} if bounded else {})
+    return Check(name, expected, "{loss:.3f}", bar - slack <= loss <= bar + most, values=values)
 
 
 def train_and_eval_mode_agree(model: nn.Module, train: Split, config: Config) -> Check:
@@ -223,8 +261,8 @@ def train_and_eval_mode_agree(model: nn.Module, train: Split, config: Config) ->
     """
     losses = mode_losses(model, train, config)
     passed = losses["eval"] < 1.25 * losses["train"] + 0.05
-    measured = f"eval {losses['eval']:.4f}, train {losses['train']:.4f}"
-    return Check("eval mode's train loss is near train mode's", "eval < 1.25 train + 0.05", measured, passed, "remark")
+    name, measured = "eval mode's train loss is near train mode's", "eval {eval:.4f}, train {train:.4f}"
+    return Check(name, "eval < 1.25 train + 0.05", measured, passed, "remark", losses)
 
 
 @torch.no_grad()
@@ -243,21 +281,22 @@ def mode_losses(model: nn.Module, train: Split, config: Config) -> dict[str, flo
     return losses
 
 
-def did_not_diverge(history: pd.DataFrame, training: str = "the final training") -> Check:
+def did_not_diverge(history: pd.DataFrame, name: str = "the final training did not diverge") -> Check:
     """Check that the losses on train and valid stayed finite and the train loss ended no higher than it began."""
     losses = history[["train_loss", "val_loss"]]
     ended = float(losses["train_loss"].iloc[-1])
     sound = bool(np.isfinite(losses.to_numpy(float)).all()) and ended <= float(losses["train_loss"].iloc[0])
-    return Check(f"{training} did not diverge", "finite losses, the last not above the first", f"{ended:.4f}", sound)
+    expected = "finite losses, the last not above the first"
+    return Check(name, expected, "{ended:.4f}", sound, values={"ended": ended})
 
 
 def predictions_move(answers: list[np.ndarray]) -> Check:
     """Check that the probabilities of a fixed batch, one array (B, 5) per epoch, change from epoch to epoch."""
     steps = [float(np.abs(after - before).mean()) for before, after in itertools.pairwise(answers)]
-    measured = f"{min(steps):.4f} at least" if steps else "one epoch only"
-    return Check(
-        "a fixed batch's predictions move every epoch", "a mean change > 0", measured, min(steps, default=1) > 0
-    )
+    name, measured = "a fixed batch's predictions move every epoch", "{least:.4f} at least"
+    if not steps:
+        return Check(name, "a mean change > 0", "one epoch only", True)
+    return Check(name, "a mean change > 0", measured, min(steps) > 0, values={"least": min(steps)})
 
 
 def same_logits(model: nn.Module, other: nn.Module, split: Split, precision: str = "auto") -> Check:
@@ -265,4 +304,5 @@ def same_logits(model: nn.Module, other: nn.Module, split: Split, precision: str
     pair = (predict_logits(each, split, precision) for each in (model, other))
     difference = float(np.abs(np.subtract(*pair)).max())
     name = "the reloaded checkpoint gives the same logits"
-    return Check(name, "a difference below 1e-4", f"{difference:.1e}", difference < 1e-4)
+    values = {"difference": difference}
+    return Check(name, "a difference below 1e-4", "{difference:.1e}", difference < 1e-4, values=values)

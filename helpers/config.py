@@ -22,10 +22,25 @@ SPLITS = ("train", "valid", "test")
 IMAGE_SIZE = 64
 MEAN = STD = 0.5  # pixels in [0, 1] become [-1, 1]; the same for all splits
 
+
+def folder_named_by(variable: str) -> Path | None:
+    """Return the folder that an environment variable names, or None.
+
+    A relative one is made absolute, here and in the environment: the kernels that this process starts run in another
+    folder and must find the same one.
+    """
+    named = os.environ.get(variable)
+    if not named:
+        return None
+    folder = Path(named).expanduser().absolute()
+    os.environ[variable] = str(folder)
+    return folder
+
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 # Runs write next to `helpers/`, or into the folder that CELEBA_STUDY_HOME names (on a scratch disk, for example).
-HOME = Path(os.environ.get("CELEBA_STUDY_HOME") or ROOT).expanduser().resolve()
+HOME = (folder_named_by("CELEBA_STUDY_HOME") or ROOT).resolve()
 RUNS, FIGURES, CHECKPOINTS, DATA = (HOME / name for name in ("runs", "figures", "checkpoints", "data"))
 
 # The compact network trained on a tenth of CelebA. It is kept in git and is the default checkpoint for predictions.
@@ -160,6 +175,8 @@ RULES = {
     "allow_unfinished": (bool, _FREE),
     "language": (str, _one_of("fr", "en")),
     "author": (str, _FREE),
+    "course": (str, _FREE),
+    "repository": (str, _FREE),
 }
 RULES |= {field.name: (field.type, field.metadata["rule"]) for field in dataclasses.fields(Config)}
 

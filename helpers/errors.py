@@ -5,3 +5,11 @@ __all__ = ["StudyError"]
 
 class StudyError(Exception):
     """A mistake in the input, told as what happened, where, and what to do about it."""
+
+
+class Interrupted(Exception):
+    """The program was told to end by a signal, whose number is `number`."""
+
+    def __init__(self, number: int, message: str):
+        super().__init__(message)
+        self.number = number

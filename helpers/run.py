@@ -1,6 +1,6 @@
 """The folders of one run, with its results, figures, checkpoints and logs."""
 
-import json
+import copy
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -16,17 +16,20 @@ from helpers.config import CHECKPOINTS, FIGURES, META, ROOT, RUNS, Config
 from helpers.data.batches import Split, load_split
 from helpers.data.celeba import Dataset
 from helpers.errors import StudyError
-from helpers.models.checkpoints import save_checkpoint
-from helpers.models.networks import architecture
+from helpers.evaluation.metrics import probabilities
+from helpers.models.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from helpers.models.networks import architecture, build_for
 from helpers.system.devices import choose_device
-from helpers.system.files import append_json, file_md5, plain, read_jsons, write_text
+from helpers.system.files import WHEN_UNWRITABLE, append_json, file_md5, read_jsons, write_text
 from helpers.system.provenance import environment, user
-from helpers.training.loop import KeepBest
+from helpers.system.records import TIMES, Files, read_record, relative, write_record
+from helpers.training.loop import KeepBest, predict_logits
 
 __all__ = ["Run"]
 
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW"}  # the names that the course and PyTorch use
 SCORECARD = "checks.json"  # in results/
+RESUME = "resume"  # in the run's folder: the states of its trainings
 LOGITS = "07_logits.npz"  # in results/: the logits of valid and test that 07_test computed
 TEST_LOG = "test_opened.jsonl"  # in the run's folder; lines are only ever added
 
@@ -56,6 +59,7 @@ class Run:
         self.results = self.folder / "results"
         self.figures = FIGURES / config.run_name
         self.checkpoints = CHECKPOINTS / config.run_name
+        self.files = Files()
         self._started = time.perf_counter()
         for folder in (self.results, self.figures):
             _make(folder)
@@ -64,7 +68,9 @@ class Run:
     def write(self, **results) -> Path:
         """Write the notebook's results as JSON, with its parameters, data, environment and checks; return the path.
 
-        Raises ValueError if the names of the results are not those that were promised.
+        The digests of the files that the notebook read and made are written too: by them, a run that is started again
+        sees whether the notebook has to be executed again. Raises ValueError if the names of the results are not
+        those that were promised.
         """
         if self.promised is not None and set(results) != self.promised:
             wrong = ", ".join(sorted(set(results) ^ self.promised))
@@ -75,25 +81,42 @@ class Run:
             "seconds": round(time.perf_counter() - self._started, 1),
             "parameters": self.parameters | self.config.to_dict(),
             "data": self._describe_data(),
-            "environment": environment(choose_device(self.config.device)),
+            "environment": environment(choose_device(self.config.device), self.config.precision),
             **results,
             "checks": self.checks.rows,
+            "files": self.files.digests(),
         }
         path = self.results / f"{self.notebook}.json"
-        write_text(path, json.dumps(plain(content), indent=1, ensure_ascii=False))
+        write_record(path, content)
         print(f"Results: {short_path(path)}")
         return path
 
+    def save_arrays(self, **arrays) -> Path:
+        """Save the arrays and the few images that the report's figures need as results/<notebook>.npz.
+
+        Images are uint8 (N, 3, 64, 64), a few dozens at most: the results stay small, and are not committed.
+        """
+        path = self.results / f"{self.notebook}.npz"
+        try:
+            np.savez_compressed(path, **{name: np.asarray(array) for name, array in arrays.items()})
+        except OSError as error:
+            raise StudyError(f"{path} cannot be written ({error}). {WHEN_UNWRITABLE}") from error
+        self.files.made(path)
+        return path
+
     def read(self, notebook: str, needed_for: str = "") -> dict:
-        """Return another notebook's results; StudyError if it has not run. `needed_for` completes the message."""
+        """Return another notebook's results; StudyError if it has not run, or if they were changed since.
+
+        `needed_for` completes the message.
+        """
         path = self.results / f"{notebook}.json"
-        if not path.is_file():
+        if not self.has(notebook):
             why = f" {needed_for}" if needed_for else ""
             raise StudyError(
                 f"{self.notebook} needs the results of {notebook}{why}, but {short_path(path)} does not exist. "
                 f"Run {notebook} first, with run_name={self.config.run_name!r}."
             )
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_record(path)
 
     def configure(self, **changes) -> Config:
         """Change the run's configuration, which is written with the results; return the new one."""
@@ -107,11 +130,14 @@ class Run:
 
     def clear_results(self):
         """Remove this notebook's earlier results, so that they are not read if its new execution is interrupted."""
-        (self.results / f"{self.notebook}.json").unlink(missing_ok=True)
+        for kind in ("json", "npz"):
+            (self.results / f"{self.notebook}.{kind}").unlink(missing_ok=True)
 
     def has(self, notebook: str) -> bool:
         """Return whether a notebook has written its results."""
-        return (self.results / f"{notebook}.json").is_file()
+        path = self.results / f"{notebook}.json"
+        self.files.read(path)
+        return path.is_file()
 
     def save_figure(self, figure, name: str, note: str = "") -> Path:
         """Save a figure as figures/<run_name>/<notebook>_<name>.png and return the path.
@@ -124,9 +150,10 @@ class Run:
             figure.text(1.0, -0.01, "drawn faces", ha="right", va="top", fontsize=7.5, color="#a33")
         path = self.figures / f"{self.notebook}_{name}.png"
         try:
-            figure.savefig(path, dpi=150, bbox_inches="tight", facecolor="white")
+            figure.savefig(path, dpi=200, bbox_inches="tight", facecolor="white")
         except OSError as error:
             raise StudyError(f"The figure {path} cannot be written ({error}).") from error
+        self.files.made(path)
         return path
 
     def save_checkpoint(self, name: str, model, epoch: int, metrics: dict, config: Config | None = None):
@@ -134,16 +161,35 @@ class Run:
         path = self.checkpoints / f"{name}.pt"
         source = self.dataset.source if self.dataset else "unknown"
         save_checkpoint(path, model, config or self.config, epoch, metrics, source)
+        self.files.made(path)
 
-    def follow(self, name: str, config: Config, last: bool = False) -> "Follower":
+    def load_checkpoint(self, name: str | Path) -> Checkpoint:
+        """Load a checkpoint of this run by its name, or another one by its path.
+
+        Raises StudyError if the file is not the one that this run's results were measured with.
+        """
+        path = self.checkpoints / f"{name}.pt" if isinstance(name, str) else name
+        self.files.read(path)
+        if not self.files.is_made(path) and (self.results / "06_final.json").is_file():
+            written = read_record(self.results / "06_final.json")["files"]["made"].get(relative(path))
+            if path.is_file() and written not in (None, file_md5(path)):
+                raise StudyError(
+                    f"{short_path(path)} was changed or damaged after 06_final wrote it. Run 06_final again, or copy "
+                    "this file out of the run's folder to use it."
+                )
+        return load_checkpoint(path)
+
+    def resume(self, name: str) -> Path:
+        """Return the file for the state of a training of this notebook, from which `fit` continues."""
+        return self.folder / RESUME / self.notebook / f"{name.replace(' ', '_')}.pt"
+
+    def follow(self, name: str, config: Config, watched: Split | None = None, last: bool = False) -> "Follower":
         """Return an `on_epoch` for `fit` that logs the training and saves its best epoch as <name>.pt.
 
-        With `last`, the latest epoch is also saved, as last.pt. Checkpoints of an earlier training are removed first,
-        so that they cannot be mistaken for those of this one.
+        With `last`, the latest epoch is also saved, as last.pt. `watched` are a few images that are predicted after
+        every epoch.
         """
-        for old in [name, "last"] if last else [name]:
-            (self.checkpoints / f"{old}.pt").unlink(missing_ok=True)
-        return Follower(self, name, config, last)
+        return Follower(self, name, config, watched, last)
 
     def write_config(self, config: Config):
         """Write runs/<run_name>/config.yaml in the course's format."""
@@ -167,7 +213,7 @@ class Run:
         write_text(self.folder / "config.yaml", yaml.safe_dump(content, sort_keys=False))
 
     def tensorboard(self, name: str) -> Callable[[dict, object], None]:
-        """Return an `on_epoch` for `fit` that logs to runs/<run_name>/tensorboard/<name>; older logs are removed."""
+        """Return a function that logs an epoch's row to runs/<run_name>/tensorboard/<name>; older logs are removed."""
         from torch.utils.tensorboard import SummaryWriter  # takes a second to import
 
         folder = self.folder / "tensorboard" / name
@@ -209,10 +255,24 @@ class Run:
         append_json(self.folder / TEST_LOG, record)
         return load_split(self.dataset, "test", device)
 
-    def save_logits(self, logits: dict[str, np.ndarray]):
-        """Save the logits (N, 5) of each split for the appendix, with the fingerprint of the dataset."""
-        arrays: dict[str, Any] = {"data": np.array(self.dataset.fingerprint), **logits}
+    def save_logits(
+        self,
+        logits: dict[str, np.ndarray],
+        targets: np.ndarray,
+        persons: np.ndarray | None,
+        second: np.ndarray | None = None,
+    ):
+        """Save the logits (N, 5) of each split for the appendix, with the fingerprint of the dataset.
+
+        `targets` (N, 5) and `persons` (N,) are of the test images, and so are the logits of a `second` network: what
+        the report needs to compare networks or runs without the dataset. Persons are saved as numbers from 0.
+        """
+        arrays: dict[str, Any] = {"data": np.array(self.dataset.fingerprint), "targets": targets.astype(bool), **logits}
+        numbered = None if persons is None else np.unique(persons, return_inverse=True)[1]
+        more = {"persons": numbered, "second": second}
+        arrays |= {name: array for name, array in more.items() if array is not None}
         np.savez(self.results / LOGITS, **arrays)
+        self.files.made(self.results / LOGITS)
 
     def tested(self) -> tuple[dict[str, np.ndarray], dict[str, Split]]:
         """Return the logits of valid and test that 07_test saved, and the two splits, both by name.
@@ -221,6 +281,7 @@ class Run:
         test split, so nothing is logged: no new predictions are made.
         """
         self.read("07_test", "and the logits that it saved")
+        self.files.read(self.results / LOGITS)
         with np.load(self.results / LOGITS) as saved:
             if str(saved["data"]) != self.dataset.fingerprint:
                 raise StudyError("07_test ran on another dataset. Set data_root to that dataset, or run 07_test again.")
@@ -251,20 +312,63 @@ class Run:
 
 
 class Follower(KeepBest):
-    """An `on_epoch` like `KeepBest` that also writes the checkpoints and the TensorBoard log of a training."""
+    """An `on_epoch` like `KeepBest` that also writes the checkpoints and the TensorBoard log of a training.
 
-    def __init__(self, run: Run, name: str, config: Config, last: bool):
+    `predictions` has the probabilities (B, 5) of the watched images, one array per epoch. `fit` calls
+    `load_state_dict` before the first epoch.
+    """
+
+    def __init__(self, run: Run, name: str, config: Config, watched: Split | None, last: bool):
         super().__init__()
-        self.run, self.name, self.config, self.last = run, name, config, last
-        self.log = run.tensorboard("final" if name == "best" else name.removesuffix("_best"))
+        self.run, self.name, self.config, self.watched, self.last = run, name, config, watched, last
+        self.rows: list[dict] = []
+        self.predictions: list[np.ndarray] = []
+        self.latest: dict[str, torch.Tensor] | None = None  # the weights of the latest epoch, for last.pt
+
+    def state_dict(self) -> dict:
+        """Return what is kept, for the file from which an interrupted training continues."""
+        predictions = [torch.from_numpy(each) for each in self.predictions]
+        return super().state_dict() | {"rows": self.rows, "predictions": predictions, "latest": self.latest}
+
+    def load_state_dict(self, state: dict):
+        """Take over what an interrupted training had kept; {} stands for the start of a new training.
+
+        The checkpoints are written again from what was kept. At a new start, those of an earlier training are removed,
+        so that they cannot be mistaken for those of this one.
+        """
+        super().load_state_dict(state)
+        self.rows, self.latest = state.get("rows", []), state.get("latest")
+        self.predictions = [each.numpy() for each in state.get("predictions", [])]
+        self.log = self.run.tensorboard("final" if self.name == "best" else self.name.removesuffix("_best"))
+        for row in self.rows:
+            self.log(row)
+        self._restore(self.name, self.row, self.weights)
+        if self.last:
+            self._restore("last", self.rows[-1] if self.rows else None, self.latest)
 
     def __call__(self, row: dict, model):
         self.log(row)
+        self.rows.append(row)
         super().__call__(row, model)
+        if self.watched:
+            self.predictions.append(probabilities(predict_logits(model, self.watched, self.config.precision)))
         if self.last:
-            self.run.save_checkpoint("last", model, row["epoch"], row, self.config)
+            self.latest = copy.deepcopy(model.state_dict())
+            self._save("last", model, row)
         if self.row is row:
-            self.run.save_checkpoint(self.name, model, row["epoch"], row, self.config)
+            self._save(self.name, model, row)
+
+    def _save(self, name: str, model, row: dict):
+        scores = {key: value for key, value in row.items() if key not in TIMES}
+        self.run.save_checkpoint(name, model, row["epoch"], scores, self.config)
+
+    def _restore(self, name: str, row: dict | None, weights: dict[str, torch.Tensor] | None):
+        if row is None or weights is None:
+            (self.run.checkpoints / f"{name}.pt").unlink(missing_ok=True)
+            return
+        model = build_for(self.config, torch.device("cpu"))
+        model.load_state_dict(weights)
+        self._save(name, model, row)
 
 
 def _make(folder: Path):

@@ -33,9 +33,9 @@ def network(seed: int = 0):
 
 def test_unnormalised_input_is_a_fault(splits):
     images = splits["train"].images[:64]
-    assert checks.inputs_normalised(normalise(images), "train").passed
+    assert checks.inputs_normalised(normalise(images), "pixels").passed
     for wrong in (images.float(), images.float() / 255, normalise(images) * 2):
-        check = checks.inputs_normalised(wrong, "train")
+        check = checks.inputs_normalised(wrong, "pixels")
         assert not check.passed and check.severity == "fault"
 
 
@@ -73,7 +73,7 @@ def test_a_validation_image_in_train_is_a_fault(copy, drawn):
     shutil.copy(copy / IMAGE_FOLDER / of_valid, copy / IMAGE_FOLDER / of_train)
     spoilt = open_dataset(str(copy))
     check = checks.no_copies_across(examine(spoilt)["copies"], spoilt)
-    assert not check.passed and check.severity == "fault" and check.measured == "1 copies"
+    assert not check.passed and check.severity == "fault" and check.told("measured") == "1 copies"
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_leaking_batch_dimension_is_a_fault(splits):
     batch = normalise(splits["train"].images[:8])
     assert checks.gradient_stays_in_its_sample(network(), batch).passed
     check = checks.gradient_stays_in_its_sample(Mixing(), batch)
-    assert not check.passed and check.severity == "fault" and check.measured == "8 touched"
+    assert not check.passed and check.severity == "fault" and check.told("measured") == "8 touched"
 
 
 def test_a_frozen_head_is_a_fault_and_is_named(splits):
@@ -115,7 +115,7 @@ def test_a_frozen_head_is_a_fault_and_is_named(splits):
     frozen = network()
     frozen.head.requires_grad_(False)
     check = checks.every_parameter_learns(frozen, splits["train"], CONFIG)
-    assert not check.passed and "head.weight, head.bias" in check.measured
+    assert not check.passed and "head.weight, head.bias" in check.told("measured")
 
 
 def test_the_probe_of_the_parameters_leaves_the_model_as_it_was(splits):
@@ -190,6 +190,20 @@ def test_other_weights_do_not_give_the_same_logits(splits):
 # The scorecard
 
 
+def test_the_texts_of_a_check_are_templates_kept_beside_their_values(tmp_path, capsys):
+    made = Checks("03_overfit", tmp_path / "checks.json")
+    made.expect("no label is wrong", "0", "{wrong:,} of {sizes}", False, wrong=np.int64(1234), sizes=(3, 64))
+    assert capsys.readouterr().out == "FAIL  no label is wrong: expected 0, measured 1,234 of 3, 64\n"
+    (row,) = read_scorecard(made.path)
+    assert row["measured"] == "{wrong:,} of {sizes}" and row["values"] == {"wrong": 1234, "sizes": [3, 64]}
+
+
+def test_a_measure_that_is_not_finite_is_printed_and_kept(tmp_path, capsys):
+    made = Checks("06_final", tmp_path / "checks.json")
+    made.expect("it did not diverge", "a number", "{loss:.4f}", False, loss=float("nan"))
+    assert "measured NaN" in capsys.readouterr().out and read_scorecard(made.path)[0]["values"] == {"loss": None}
+
+
 def test_checks_are_kept_as_they_are_made_and_a_rerun_replaces_its_own(tmp_path):
     path = tmp_path / "results" / "checks.json"
     Checks("01_data", path).expect("a", "1", "1", np.bool_(True))
@@ -204,7 +218,7 @@ def test_checks_are_kept_as_they_are_made_and_a_rerun_replaces_its_own(tmp_path)
     again.expect("c", "1", "2", False)
     again.expect("c", "1", "1", True)
     assert [(row["name"], row["passed"]) for row in read_scorecard(path)] == [("c", True), ("b", False)]
-    assert set(read_scorecard(path)[0]) == {"name", "expected", "measured", "passed", "severity", "notebook"}
+    assert set(read_scorecard(path)[0]) == {field.name for field in dataclasses.fields(Check)} | {"notebook"}
 
 
 def test_the_verdict_names_faults_and_only_counts_remarks():

@@ -92,7 +92,7 @@ def test_the_test_split_was_opened_once_for_the_checkpoints_that_were_compared(r
 
 
 def test_the_model_card_says_that_the_faces_are_drawn(run):
-    assert "Trained on drawn faces" in (RUNS / "small" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "Entraîné sur des visages dessinés" in (RUNS / "small" / "MODEL_CARD.md").read_text(encoding="utf-8")
 
 
 def test_the_split_sizes_are_counted_and_not_batches_times_the_batch_size(results):

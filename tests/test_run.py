@@ -14,6 +14,7 @@ from helpers.models.checkpoints import load_checkpoint
 from helpers.models.networks import build_model
 from helpers.run import Run
 from helpers.study import RESULTS
+from helpers.system.records import file_digest
 
 CPU = torch.device("cpu")
 
@@ -80,6 +81,7 @@ def test_results_hold_the_parameters_of_the_notebook_and_of_its_configuration(ma
 def test_a_followed_training_keeps_its_best_and_its_last_epoch(make_run):
     run = make_run("06_final")
     model, follower = build_model(0, CPU, 4), run.follow("best", run.config.but(channels_block3=4), last=True)
+    follower.load_state_dict({})  # as `fit` does
     for epoch, loss in enumerate((0.5, 0.3, 0.4), start=1):
         with torch.no_grad():
             model.head.bias.fill_(epoch)
@@ -87,7 +89,11 @@ def test_a_followed_training_keeps_its_best_and_its_last_epoch(make_run):
     best, last = (load_checkpoint(run.checkpoints / f"{name}.pt") for name in ("best", "last"))
     assert follower.row["epoch"] == best.content["epoch"] == 2 and last.content["epoch"] == 3
     assert best.model.head.bias.tolist() == [2.0] * 5 and last.model.head.bias.tolist() == [3.0] * 5
-    run.follow("best", run.config, last=True)  # another training begins: nothing of this one is taken for it
+    kept = follower.state_dict()
+    follower.load_state_dict(kept)  # the training is continued: the files are made again
+    assert load_checkpoint(run.checkpoints / "best.pt").content["epoch"] == 2
+    assert load_checkpoint(run.checkpoints / "last.pt").content["epoch"] == 3
+    follower.load_state_dict({})  # another training begins: nothing of this one is taken for it
     assert not list(run.checkpoints.glob("*.pt"))
 
 
@@ -96,7 +102,7 @@ def test_saved_logits_come_back_with_their_images_and_not_with_others(make_run, 
     logits = {name: np.full((30, 5), number, np.float32) for number, name in enumerate(("valid", "test"))}
     with pytest.raises(StudyError, match="appendix needs the results of 07_test"):
         make_run("appendix").tested()
-    run.save_logits(logits)
+    run.save_logits(logits, np.zeros((30, 5)), None)
     finish(run)
     again, splits = make_run("appendix").tested()
     assert all(np.array_equal(again[name], logits[name]) for name in logits)
@@ -104,3 +110,73 @@ def test_saved_logits_come_back_with_their_images_and_not_with_others(make_run, 
     np.savez(run.results / runs.LOGITS, data=np.array("another dataset"), **logits)
     with pytest.raises(StudyError, match="other data"):
         make_run("appendix").tested()
+
+
+def test_results_that_were_changed_or_damaged_are_not_read(make_run):
+    run = make_run("04_lr_finder")
+    run.write(**dict.fromkeys(RESULTS["04_lr_finder"]) | {"chosen": {"lr": 0.005}})
+    path = run.results / "04_lr_finder.json"
+    content = path.read_text()
+    assert make_run("05_grid").read("04_lr_finder")["chosen"]["lr"] == 0.005
+    for wrong, reason in (
+        (content.replace("0.005", "0.05"), "changed or damaged after it was written"),
+        (content[:-20], "cannot be read"),
+        ("{}", "another version of this study"),
+    ):
+        path.write_text(wrong)
+        with pytest.raises(StudyError, match=f"04_lr_finder.json .*{reason}.*Run 04_lr_finder again"):
+            make_run("05_grid").read("04_lr_finder")
+
+
+def test_the_time_a_notebook_took_does_not_count_for_whoever_reads_its_results(make_run):
+    digests = []
+    for seconds in (1.0, 2.0):
+        run = make_run("05_grid")
+        run.write(**dict.fromkeys(RESULTS["05_grid"]) | {"trial_seconds": seconds, "images": 7})
+        digests.append(file_digest(run.results / "05_grid.json"))
+    assert digests[0] == digests[1]
+    run.write(**dict.fromkeys(RESULTS["05_grid"]) | {"trial_seconds": 2.0, "images": 8})
+    assert file_digest(run.results / "05_grid.json") != digests[0]
+
+
+def test_a_checkpoint_that_changed_after_the_final_training_is_not_tested(make_run):
+    final = make_run("06_final")
+    final.save_checkpoint("best", build_model(0, CPU, 4), 1, {}, final.config.but(channels_block3=4))
+    assert final.load_checkpoint("best").content["epoch"] == 1
+    finish(final)
+    assert make_run("07_test").load_checkpoint("best").content["epoch"] == 1
+    final.save_checkpoint("best", build_model(1, CPU, 4), 2, {}, final.config.but(channels_block3=4))
+    with pytest.raises(StudyError, match=r"best.pt was changed or damaged after 06_final wrote it"):
+        make_run("07_test").load_checkpoint("best")
+
+
+def test_the_results_name_the_files_that_a_notebook_read_and_made(make_run):
+    finish(make_run("05_grid"))
+    run = make_run("06_final")
+    run.read("05_grid")
+    assert not run.has("04_lr_finder")
+    run.save_checkpoint("best", build_model(0, CPU, 4), 1, {}, run.config.but(channels_block3=4))
+    finish(run)
+    files = json.loads((run.results / "06_final.json").read_text())["files"]
+    assert [bool(digest) for digest in files["read"].values()] == [False, True]
+    assert [path.rpartition("/")[2] for path in files["read"]] == ["04_lr_finder.json", "05_grid.json"]
+    assert [path.rpartition("/")[2] for path in files["made"]] == ["best.pt"]
+
+
+def test_arrays_are_saved_beside_the_results_and_removed_with_them(make_run):
+    run = make_run("03_overfit")
+    path = run.save_arrays(images=np.full((2, 3, 64, 64), 7, np.uint8), labels=[0, 1])
+    assert path == run.results / "03_overfit.npz" and run.files.is_made(path)
+    with np.load(path) as saved:
+        assert saved["images"].dtype == np.uint8 and saved["labels"].tolist() == [0, 1]
+    before = path.read_bytes()
+    assert run.save_arrays(images=np.full((2, 3, 64, 64), 7, np.uint8), labels=[0, 1]).read_bytes() == before
+    run.clear_results()
+    assert not path.exists()
+
+
+def test_arrays_that_cannot_be_written_are_a_mistake_that_the_user_can_mend(make_run):
+    run = make_run("03_overfit")
+    (run.results / "03_overfit.npz").mkdir()
+    with pytest.raises(StudyError, match=r"03_overfit.npz cannot be written"):
+        run.save_arrays(labels=[0, 1])

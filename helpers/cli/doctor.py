@@ -13,9 +13,11 @@ import psutil
 import torch
 import torchvision
 
-from helpers.config import ATTRIBUTES, ROOT, SPLITS
-from helpers.data.celeba import cache_folder, find_layout, open_dataset
+from helpers.cli.kernels import KERNEL, kernel_problem
+from helpers.config import ATTRIBUTES, DATA, HOME, SPLITS
+from helpers.data.celeba import DRAWN, Dataset, cache_folder, find_layout, open_dataset
 from helpers.data.check import STATUS, Finding, about_files, check_files, examine
+from helpers.data.drawn.faces import MARKER
 from helpers.data.official import OFFICIAL_POSITIVES, OFFICIAL_SIZES
 from helpers.errors import StudyError
 from helpers.report.pdf import find_browser
@@ -41,22 +43,47 @@ def report_lines(data_root: str) -> Iterator[tuple[str, str]]:
         "GPU",
         f"none usable: {problem}" if problem else f"{describe(torch.device('cuda'))}, kernels present",
     )
+    if torch.backends.mps.is_available():
+        yield "Apple GPU", "present, but not used: the study computes on CUDA or on the CPU"
     yield "CPU", f"{describe(torch.device('cpu'))}, {os.cpu_count()} cores"
     yield "bf16 on CPU", BF16[cpu_has_bf16()]
-    memory, disk = psutil.virtual_memory(), shutil.disk_usage(ROOT)
+    memory = psutil.virtual_memory()
     yield "memory", f"{memory.available / GIGABYTE:.1f} GB free of {memory.total / GIGABYTE:.1f}"
-    yield "disk", f"{disk.free / GIGABYTE:.0f} GB free of {disk.total / GIGABYTE:.0f} at {ROOT}"
+    yield "Jupyter kernel", kernel_problem() or f"{KERNEL}, in this Python"
     yield "PDF printer", find_browser() or "no browser found: WeasyPrint will be tried"
-    yield "dataset", _dataset_line(data_root)
+    dataset, line = _dataset(data_root)
+    yield "dataset", line
+    yield "drawn faces", _drawn_line()
+    yield from _disk_lines(dataset)
 
 
-def _dataset_line(data_root: str) -> str:
+def _dataset(data_root: str) -> tuple[Dataset | None, str]:
     try:
         dataset = open_dataset(data_root, allow_missing=True)
     except StudyError as error:
-        return f"not found. {error}"
+        return None, f"not found. {error}"
     subset = f" of {dataset.listed:,} listed (needs --allow-missing)" if dataset.is_subset else ""
-    return f"{dataset.source}, {len(dataset.annotations):,} images{subset}, {dataset.root}"
+    return dataset, f"{dataset.source}, {len(dataset.annotations):,} images{subset}, {dataset.root}"
+
+
+def _drawn_line() -> str:
+    folder = DATA / DRAWN
+    if (folder / MARKER).is_file():
+        return f"ready in {folder} (--data-root {DRAWN})"
+    return f"not drawn yet; --data-root {DRAWN} draws them into {folder} in a few seconds"
+
+
+def _disk_lines(dataset: Dataset | None) -> Iterator[tuple[str, str]]:
+    """Yield the free space of each disk that a run writes to or reads from, with what it holds there."""
+    used = {"results": HOME} | ({"data": dataset.root, "cache": dataset.cache_folder} if dataset else {"data": DATA})
+    places: dict[int, list[str]] = {}
+    for name, folder in used.items():
+        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        places.setdefault(there.stat().st_dev, []).extend([name, str(there)])
+    for named in places.values():
+        disk = shutil.disk_usage(named[1])
+        what = ", ".join(f"{name} in {folder}" for name, folder in zip(named[::2], named[1::2], strict=True))
+        yield "disk", f"{disk.free / GIGABYTE:.1f} GB free of {disk.total / GIGABYTE:.1f} ({what})"
 
 
 def check_data(data_root: str, json_path: Path | None = None) -> int:

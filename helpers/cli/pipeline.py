@@ -1,37 +1,37 @@
-"""Run the whole study: execute the notebooks in order with papermill, then make the report."""
+"""Run the whole study: execute the notebooks in order with papermill."""
 
 import contextlib
-import json
 import os
+import shutil
+import signal
 import sys
-import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import papermill
+import psutil
 from filelock import FileLock, Timeout
+from nbclient.exceptions import DeadKernelError
 
+from helpers.cli.journal import Journal, describe_data, inputs_of
 from helpers.cli.planning import Study, plan
-from helpers.config import NOTEBOOKS, ROOT, RUNS, check_parameter, check_parameters
+from helpers.config import NOTEBOOKS, ROOT, RUNS, check_parameter
 from helpers.data.cache import prepare
 from helpers.data.celeba import open_dataset
-from helpers.errors import StudyError
-from helpers.report.html import to_html
-from helpers.report.pdf import to_pdf
-from helpers.report.sections import report_title
-from helpers.study import notebook_parameters
+from helpers.errors import Interrupted, StudyError
+from helpers.run import RESUME
 from helpers.system import progress
 from helpers.system.devices import choose_device
-from helpers.system.files import write_text
+from helpers.system.files import WHEN_UNWRITABLE
+from helpers.system.interrupts import Interruption
 
-REPORT_FORMATS = ("html", "pdf")
 
+def run_study(study: Study) -> Path:
+    """Run the notebooks that are not done yet and return the run's folder.
 
-def run_study(study: Study, language: str = "fr", author: str = "") -> Path:
-    """Run the notebooks and make the report; return the run's folder.
-
-    The parameters, the device and the dataset are checked first. Raises StudyError if one of them is wrong or if a
-    notebook fails, which stops the run; the executed copy of the notebook contains the traceback.
+    The parameters, the device and the dataset are checked first. A notebook is done if it was executed with the same
+    parameters, data and code, and if no file that it read or made has changed since. Raises StudyError if something is
+    wrong or if a notebook fails, which stops the run; the executed copy of the notebook contains the traceback. Raises
+    Interrupted if the run is told to end.
     """
     parameters = plan(study)
     run_name = check_parameter("run_name", study.run_name or study.profile)
@@ -39,15 +39,27 @@ def run_study(study: Study, language: str = "fr", author: str = "") -> Path:
     with run_lock(folder):
         first = next(iter(parameters.values()))
         choose_device(first["device"])
-        prepare(open_dataset(first["data_root"], first["allow_missing"]))
-        journal = Journal(folder, study)
+        dataset = open_dataset(first["data_root"], first["allow_missing"])
+        prepare(dataset)
+        if study.fresh:
+            forget_trainings(folder)
+        journal, data = Journal(folder, study.profile), describe_data(dataset)
         for number, (notebook, values) in enumerate(parameters.items(), start=1):
-            print(f"\n── {notebook} ({number}/{len(parameters)})", flush=True)
-            with journal.timed(notebook):
-                execute(notebook, values, folder)
-    if not study.only:
-        make_report(run_name, language=language, author=author)
+            inputs = inputs_of(notebook, values, data)
+            asked = study.fresh or notebook in (study.only, study.start)
+            reason = "was asked for" if asked else journal.why_execute(notebook, inputs)
+            state = f"it {reason}" if reason else "done before, and nothing that it depends on has changed"
+            print(f"\n── {notebook} ({number}/{len(parameters)}): {state}", flush=True)
+            if reason:
+                with journal.timed(notebook, inputs):
+                    execute(notebook, values, folder)
     return folder
+
+
+def forget_trainings(folder: Path):
+    """Remove the saved states of a run's trainings and the finished trials of its grid, so that all are done again."""
+    shutil.rmtree(folder / RESUME, ignore_errors=True)
+    (folder / "results" / "grid.jsonl").unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -70,10 +82,13 @@ def run_lock(folder: Path):
 
 
 def execute(notebook: str, parameters: dict, folder: Path):
-    """Execute one notebook into the run's folder; its output is printed and also written to logs/."""
+    """Execute one notebook into the run's folder; its output is printed and also written to logs/.
+
+    Raises Interrupted if this process gets SIGINT or SIGTERM: the notebook then saves its training first.
+    """
     (folder / "logs").mkdir(exist_ok=True)
     executed = folder / f"{notebook}.ipynb"
-    with open(folder / "logs" / f"{notebook}.log", "w", encoding="utf-8") as log, _plain_progress():
+    with open(folder / "logs" / f"{notebook}.log", "w", encoding="utf-8") as log, _plain_progress(), _Told() as told:
         try:
             papermill.execute_notebook(
                 str(NOTEBOOKS / f"{notebook}.ipynb"),
@@ -86,14 +101,39 @@ def execute(notebook: str, parameters: dict, folder: Path):
                 stderr_file=log,
                 extra_arguments=["--log-level=40"],  # hides the kernel's warning about TCP
             )
-        except OSError as error:
-            raise StudyError(f"{executed} cannot be written ({error.strerror or error}).") from error
-        except papermill.PapermillExecutionError as error:
-            raise StudyError(
-                f"{notebook} failed: {error.ename}: {error.evalue}\n"
-                f"The traceback is in the executed copy: {executed}\n"
-                f"Correct the error, then continue with the same command and --from {notebook}."
-            ) from error
+        except Exception as error:
+            if told.requested:
+                advice = "Run the same command again: it continues from there."
+                raise Interrupted(told.requested, f"{notebook} was interrupted. {advice}") from error
+            raise _explained(error, notebook, executed) from error
+
+
+def _explained(error: Exception, notebook: str, executed: Path) -> Exception:
+    """Return the error that tells the user why a notebook's execution failed."""
+    if isinstance(error, papermill.PapermillExecutionError):
+        return StudyError(
+            f"{notebook} failed: {error.ename}: {error.evalue}\n"
+            f"The traceback is in the executed copy: {executed}\n"
+            "Correct the error, then run the same command again: it continues from there."
+        )
+    if isinstance(error, DeadKernelError):
+        return StudyError(
+            f"{notebook} failed: its kernel died, probably because memory ran out. The executed copy up to there is "
+            f"{executed}. Run the same command again: it continues from there."
+        )
+    if isinstance(error, OSError):
+        return StudyError(f"{executed} cannot be written ({error.strerror or error}). {WHEN_UNWRITABLE}")
+    return error
+
+
+class _Told(Interruption):
+    """Within this context, SIGINT and SIGTERM interrupt the kernels that this process started, which end their step."""
+
+    def _note(self, number: int, frame):
+        super()._note(number, frame)
+        for child in psutil.Process().children():
+            with contextlib.suppress(psutil.Error):
+                child.send_signal(signal.SIGINT)
 
 
 class _Tee:
@@ -121,62 +161,3 @@ def _plain_progress():
     finally:
         os.environ.clear()
         os.environ.update(kept)
-
-
-class Journal:
-    """The file runs/<run_name>/run.json: the commands, and the status and time of each notebook."""
-
-    def __init__(self, folder: Path, study: Study):
-        self.path = folder / "run.json"
-        kept = json.loads(self.path.read_text(encoding="utf-8")) if self.path.is_file() else {}
-        command = "python -m helpers " + " ".join(sys.argv[1:])
-        self.content = {
-            "profile": study.profile,
-            "commands": [*kept.get("commands", []), {"command": command, "started": _now()}],
-            "notebooks": kept.get("notebooks", {}),
-        }
-
-    @contextlib.contextmanager
-    def timed(self, notebook: str):
-        """Write the status, the seconds and the end of a notebook that is executed in this context."""
-        started = time.perf_counter()
-        status = "failed"
-        try:
-            yield
-            status = "done"
-        finally:
-            seconds = round(time.perf_counter() - started, 1)
-            self.content["notebooks"][notebook] = {"status": status, "seconds": seconds, "ended": _now()}
-            write_text(self.path, json.dumps(self.content, indent=1, ensure_ascii=False))
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def make_report(
-    run_name: str, formats: tuple[str, ...] = REPORT_FORMATS, language: str = "fr", author: str = ""
-) -> list[Path]:
-    """Execute the report notebook on the run's results, export it, and return the files; StudyError without results."""
-    values = {"run_name": run_name, "language": language, "author": author}
-    values = check_parameters("report", values, notebook_parameters("report"))
-    folder = RUNS / run_name
-    if not (folder / "results").is_dir():
-        raise StudyError(f"There is no run {run_name!r}: {folder} contains no results. Run the notebooks first.")
-    execute("report", values, folder)
-    return _export(folder, formats, language, author)
-
-
-def _export(folder: Path, formats: tuple[str, ...], language: str, author: str) -> list[Path]:
-    title = report_title(folder.name, language)
-    html = to_html(folder / "report.ipynb", folder / "report.html", title=title, language=language, author=author)
-    print(f"Report: {html}")
-    if "pdf" not in formats:
-        return [html]
-    try:
-        engine = to_pdf(html, folder / "report.pdf")
-    except StudyError as error:
-        print(f"No PDF: {error}", file=sys.stderr)
-        return [html]
-    print(f"Report: {folder / 'report.pdf'} (printed by {engine})")
-    return [html, folder / "report.pdf"]

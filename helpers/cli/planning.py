@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from helpers.config import NOTEBOOKS, check_parameters, known
+from helpers.config import CHECKPOINTS, NOTEBOOKS, check_parameters, known
 from helpers.data.celeba import DRAWN
 from helpers.errors import StudyError
 from helpers.study import ORDER, notebook_parameters
@@ -23,14 +23,46 @@ class Study:
     allow_missing: bool = False
     only: str = ""
     start: str = ""
+    fresh: bool = False  # execute every notebook and train everything again
     settings: list[str] = field(default_factory=list)  # "06_final.max_epochs=30", or "seed=7" for all notebooks
 
 
 def plan(study: Study) -> dict[str, dict]:
     """Return the parameters of each notebook to run, in order; StudyError if a name or a value is wrong."""
     profile = load_profile(study.profile)
+    chosen = _chosen(study)
     settings = parse_settings(study.settings)
-    return {notebook: _parameters(notebook, study, profile, settings) for notebook in _chosen(study)}
+    _refuse_unused(settings, chosen)
+    planned = {notebook: _parameters(notebook, study, profile, settings) for notebook in chosen}
+    _resolve_checkpoints(planned)
+    return planned
+
+
+def _refuse_unused(settings: dict[str, dict], chosen: tuple[str, ...]):
+    """Raise StudyError if a setting would have no effect: its notebook does not run, or an option decides instead."""
+    known_here = {name for notebook in chosen for name in notebook_parameters(notebook)}
+    for notebook, values in settings.items():
+        for name in values:
+            setting = f"-p {notebook}.{name}" if notebook else f"-p {name}"
+            if name == "run_name":
+                raise StudyError(f"{setting}: one name holds for the whole run. Give it with --run-name.")
+            if notebook and notebook not in chosen:
+                raise StudyError(f"{setting}: {notebook} is not run (only {', '.join(chosen)}), so this has no effect.")
+            if not notebook and name not in known_here:
+                raise StudyError(f"{setting}: no notebook that is run has this parameter, so this has no effect.")
+
+
+def _resolve_checkpoints(planned: dict[str, dict]):
+    """Make the paths of checkpoints absolute; StudyError if a file does not exist and this run does not make it."""
+    for notebook, values in planned.items():
+        for name in ("checkpoint", "compare_with"):
+            if not values.get(name):
+                continue
+            path = Path(values[name]).expanduser().resolve()
+            made = "06_final" in planned and path.parent == CHECKPOINTS / values["run_name"]
+            if not (path.is_file() or made):
+                raise StudyError(f"{notebook}.{name}: there is no checkpoint {path}. Correct the path.")
+            values[name] = str(path)
 
 
 def _chosen(study: Study) -> tuple[str, ...]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from helpers.config import ATTRIBUTE_FILE, DATA, IMAGE_FOLDER, PARTITION_FILE, SPLITS
+from helpers.config import ATTRIBUTE_FILE, DATA, IMAGE_FOLDER, PARTITION_FILE, SPLITS, folder_named_by
 from helpers.data.decoding import inspect, load_facts, save_facts
 from helpers.data.drawn.faces import MARKER, draw_dataset
 from helpers.data.images import Images
@@ -117,9 +118,11 @@ class Dataset:
     def facts(self) -> pd.DataFrame:
         """Digest, width, height, mode and problem of each image file, one row per image.
 
-        The first call reads and decodes every image, and saves the result beside the cache.
+        The first call reads and decodes every image, and saves the result beside the cache. It is found anew when any
+        of the files has another size or time, or the zip another directory.
         """
-        path = self.cache_folder / f"facts-{self.fingerprint}.npy"
+        seen = hashlib.sha256(f"{self.fingerprint}\n{self.images.evidence}".encode()).hexdigest()[:16]
+        path = self.cache_folder / f"facts-{seen}.npy"
         facts = load_facts(path, len(self.annotations))
         if facts is None:
             facts = inspect(self.images, list(self.annotations.index))
@@ -149,8 +152,8 @@ def positives(annotations: pd.DataFrame) -> dict[str, dict[str, int]]:
 
 def cache_folder(root: Path) -> Path:
     """Return the cache folder: $CELEBA_CACHE, else one beside the images, else the user's cache folder."""
-    if os.environ.get("CELEBA_CACHE"):
-        return Path(os.environ["CELEBA_CACHE"]).expanduser()
+    if named := folder_named_by("CELEBA_CACHE"):
+        return named
     if _is_writable(root):
         return root / "cache"
     import platformdirs  # may be missing on a bare GPU node, which gets a finished cache
@@ -182,10 +185,10 @@ def find_layout(data_root: str) -> Layout:
         if not (DATA / DRAWN / MARKER).is_file():
             draw_dataset(DATA / DRAWN)
         return recognise(DATA / DRAWN)
-    given = data_root or os.environ.get("CELEBA_ROOT", "")
-    root = Path(given).expanduser() if given else DATA
-    if given == DRAWN:
+    if not data_root and os.environ.get("CELEBA_ROOT") == DRAWN:
         raise StudyError("CELEBA_ROOT=drawn is not a folder. For the drawn faces, set data_root=drawn instead.")
+    given = Path(data_root).expanduser().absolute() if data_root else folder_named_by("CELEBA_ROOT")
+    root = given or DATA
     try:
         if not root.is_dir():
             what = "is a file, not a folder" if root.exists() else "does not exist"
@@ -204,7 +207,8 @@ def open_dataset(data_root: str = "", allow_missing: bool = False, drop_duplicat
     """
     layout = find_layout(data_root)
     annotations, images = layout.read()
-    present = annotations.index.isin(list(images.stamps))
+    stamps = images.stamps
+    present = np.array([name in stamps for name in annotations.index], bool)
     if not present.all() and not (allow_missing and present.any()):
         raise StudyError(_missing_images(annotations.index[~present], len(annotations), images))
     dataset = Dataset(layout, annotations[present], images, annotations)
@@ -213,7 +217,7 @@ def open_dataset(data_root: str = "", allow_missing: bool = False, drop_duplicat
 
 def _missing_images(missing: pd.Index, listed: int, images: Images) -> str:
     there = {name.lower() for name in images.stamps}
-    by_case = " Some are there under names that differ only in case (.JPG for .jpg). Rename them." * any(
+    by_case = " Some are there under names that differ only in case. Rename them." * any(
         name.lower() in there for name in missing
     )
     return (

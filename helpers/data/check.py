@@ -10,7 +10,7 @@ from helpers.data import labels
 from helpers.data.celeba import Dataset, positives, split_sizes
 from helpers.data.layouts import Layout
 from helpers.data.official import IMAGE_SHAPE, OFFICIAL_COPIES, OFFICIAL_FILES, OFFICIAL_SIZES
-from helpers.system.files import file_md5, is_html
+from helpers.system.files import beginning, file_md5, stand_in
 
 WHOLE = sum(OFFICIAL_SIZES.values())
 STATUS = {"note": 0, "remark": 1, "fault": 2}  # the most severe one is the exit status
@@ -44,8 +44,8 @@ def check_files(layout: Layout) -> Iterator[dict]:
 
 def compare(name: str, path: Path) -> str:
     """Return in words how a file compares with the official file of the same name, by MD5."""
-    if is_html(path):
-        return "a web page"
+    if stand_in(beginning(path)):
+        return "a web page, or a Git LFS pointer"
     if name not in OFFICIAL_FILES:
         return "no official checksum"
     official, size = OFFICIAL_FILES[name]
@@ -74,6 +74,7 @@ def examine(dataset: Dataset) -> dict:
         "images": {
             "listed": dataset.listed,
             "present": len(annotations),
+            "unlisted": len(dataset.images.stamps) - len(annotations),
             "missing": list(dataset.missing[:MOST_NAMED]),
             "kinds": kinds.to_dict(),
             "unreadable": unreadable,
@@ -148,6 +149,12 @@ def _about_images(dataset: Dataset, found: dict) -> Iterator[Finding]:
             f"a part of CelebA: the copy lists {images['listed']:,} of its {WHOLE:,} images.",
             "Complete the download if you want all of it; otherwise the results are for a part of CelebA.",
         )
+    if images["unlisted"]:
+        yield Finding(
+            "note",
+            f"{images['unlisted']:,} images are there that the annotations do not list; they are not used.",
+            "Nothing, if you chose a subset. Otherwise fetch the annotations again.",
+        )
     usual = f"{IMAGE_SHAPE} RGB"
     odd = {kind: count for kind, count in images["kinds"].items() if kind != usual}
     if odd:
@@ -170,6 +177,16 @@ def _about_splits(dataset: Dataset, found: dict) -> Iterator[Finding]:
     empty = [split for split, count in found["splits"].items() if not count]
     if empty:
         yield Finding("fault", f"no image in {' and '.join(empty)}.", "The study needs all three splits: add images.")
+    for attribute, counts in found["positives"].items():
+        alike = [split for split in SPLITS if counts[split] in (0, found["splits"][split]) and split not in empty]
+        if alike:
+            which = "; ".join(f"{split}: {counts[split]:,} of {found['splits'][split]:,} images" for split in alike)
+            yield Finding(
+                "remark",
+                f"{attribute} is the same for all images of a split ({which}): its F1, its AUC and the checks that "
+                "need both values are undefined there.",
+                "Use a larger copy, or read the figures of the other attributes only.",
+            )
     if not dataset.drawn and split_sizes(dataset.table) == OFFICIAL_SIZES and not dataset.has_official_labels:
         yield Finding(
             "remark",

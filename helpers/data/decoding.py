@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,17 +25,17 @@ TURNED = b"Exif\0\0", b"ns.adobe.com/xap/"  # metadata that may say that a photo
 # Workers import this module, so it must not import torch or pandas: they cost seconds and hundreds of megabytes.
 
 
-def decode_into(task: tuple[Path, int, Images, list[str]]) -> int:
-    """Decode images, write them one after the other to a file from an offset on, and return their number.
+def decode_into(task: tuple[Path, int, Images, list[str]]) -> tuple[int, int]:
+    """Decode images, write them one after the other to a file from an offset on; return their number and their CRC-32.
 
     The workers write the file themselves, since sending gigabytes to one writing process would make all of them wait.
     """
     file, offset, images, names = task
-    pixels = np.stack([decode(images.read(name), images.where(name)) for name in names])
+    pixels = np.stack([decode(images.read(name), images.where(name)) for name in names]).tobytes()
     with open(file, "r+b") as opened:
         opened.seek(offset)
-        opened.write(pixels.tobytes())
-    return len(names)
+        opened.write(pixels)
+    return len(names), zlib.crc32(pixels)
 
 
 def decode(data: bytes, where: str) -> np.ndarray:

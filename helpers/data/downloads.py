@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from helpers.errors import StudyError
-from helpers.system.files import file_md5, is_html
+from helpers.system.files import beginning, file_md5, stand_in
 
 TIMEOUT = 30  # seconds without data, after which the client reconnects
 RETRIES = 6  # reconnections within one attempt
@@ -34,9 +34,9 @@ def download(path: Path, md5: str = "", url: str = "", drive_id: str = "") -> Pa
     for attempt in range(ATTEMPTS):
         if _has_arrived(path, url, drive_id, name, last=attempt == ATTEMPTS - 1):
             break
-    if is_html(path):
+    if found := stand_in(beginning(path)):
         path.unlink()
-        raise StudyError(f"{name}: {QUOTA}.")
+        raise StudyError(f"{name}: {QUOTA if 'web page' in found else f'the server sent {found}'}.")
     if md5 and file_md5(path) != md5:
         path.unlink()
         raise StudyError(f"{name} is not the official file (its MD5 differs) and was deleted. Use another source.")

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from filelock import FileLock, Timeout
 
 from helpers.config import DATA, IDENTITY_FILE
+from helpers.data.archives import unpack
 from helpers.data.celeba import open_dataset
 from helpers.data.check import about_files, check_files, examine
 from helpers.data.downloads import client, download, in_short
@@ -163,10 +164,10 @@ def _unpack(archive: Path) -> Path:
     folder = archive.with_suffix("")
     shutil.rmtree(folder, ignore_errors=True)  # a killed call may have left a part of it
     try:
-        shutil.unpack_archive(archive, folder)
-    except (shutil.ReadError, ValueError) as error:
+        unpack(archive, folder)
+    except StudyError as error:
         archive.unlink()
-        raise StudyError(f"The downloaded zip cannot be read ({error}) and was deleted. Try again.") from error
+        raise StudyError(f"The downloaded zip was deleted. {error}") from error
     return folder
 
 

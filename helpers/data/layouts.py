@@ -3,24 +3,29 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from helpers.config import ATTRIBUTE_FILE, IDENTITY_FILE, IMAGE_FOLDER, PARTITION_FILE
-from helpers.data.annotations import read_csvs, read_lists, read_texts
+from helpers.data.annotations import read_files, read_lists
+from helpers.data.archives import Member, read_directory
 from helpers.data.drawn.faces import MARKER
 from helpers.data.images import ImageFolder, Images, ImageZip
-from helpers.data.parquet import has_attributes, read_parquet
+from helpers.data.names import has_image_suffix, is_litter
+from helpers.data.parquet import has_attributes, parquet_files, read_parquet
+from helpers.data.tables import File
 from helpers.errors import StudyError
 
-ATTRIBUTE_CSV, PARTITION_CSV = "list_attr_celeba.csv", "list_eval_partition.csv"
-LISTS = {"train": "train_attr_list.txt", "valid": "val_attr_list.txt", "test": "test_attr_list.txt"}
+ATTRIBUTES, PARTITION, IDENTITY = (Path(name).stem for name in (ATTRIBUTE_FILE, PARTITION_FILE, IDENTITY_FILE))
+LISTS = {"train": "train_attr_list", "valid": "val_attr_list", "test": "test_attr_list"}
+TYPES = (".txt", ".csv", ".tsv", ".parquet")  # of annotation files; of two with one name, the first of these is read
 # The official folders, and those in which mirrors put the lists
-ANNOTATION_FOLDERS = ("", "Anno", "Eval", "annotations")
-IMAGE_FOLDERS = (f"{IMAGE_FOLDER}/{IMAGE_FOLDER}", IMAGE_FOLDER, f"Img/{IMAGE_FOLDER}")
+ANNOTATION_FOLDERS = ("anno", "eval", "annotations")
+IMAGE_FOLDERS = (IMAGE_FOLDER, f"Img/{IMAGE_FOLDER}")
 ARCHIVES = (f"{IMAGE_FOLDER}.zip", f"Img/{IMAGE_FOLDER}.zip")
-HOLD_IMAGES = {".jpg", ".jpeg", ".png", ".parquet"}
 LABELS_NEEDED = (
     f"Add the annotation files of CelebA ({ATTRIBUTE_FILE} and {PARTITION_FILE}), or use a copy that has them."
 )
@@ -32,12 +37,12 @@ class Layout:
 
     name: str
     root: Path
-    files: dict[str, Path | None]  # the annotation files and the archive: usual name -> where it is
+    files: dict[str, Any]  # the annotation files and the archive: name -> its path, or None if it is missing
     read: Callable[[], tuple[pd.DataFrame, Images]]
 
     @property
     def drawn(self) -> bool:
-        return (self.root / MARKER).is_file()
+        return _is_drawn(self.root)
 
 
 def recognise(root: Path) -> Layout:
@@ -58,73 +63,103 @@ def recognise(root: Path) -> Layout:
 
 
 def _folders(root: Path) -> list[Path]:
-    """Return the folders in a folder, except hidden ones and drawn faces."""
-    with os.scandir(root) as entries:
-        folders = [Path(entry.path) for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
-    return sorted(folder for folder in folders if not (folder / MARKER).is_file())
+    """Return the folders in a folder, except hidden ones, those that cannot be opened (lost+found) and drawn faces."""
+    found = [path for path in _inside(root) if path.is_dir() and not is_litter(path.name)]
+    return sorted(folder for folder in found if os.access(folder, os.R_OK | os.X_OK) and not _is_drawn(folder))
+
+
+def _inside(folder: Path) -> list[Path]:
+    """Return what is in a folder; nothing if it cannot be read."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _is_drawn(folder: Path) -> bool:
+    return (folder / MARKER).is_file()
 
 
 def _layout_of(root: Path) -> Layout | None:
-    return _text_layout(root) or _kaggle_layout(root) or _list_layout(root) or _parquet_layout(root)
+    files = _annotation_files(root)
+    return _files_layout(root, files) or _list_layout(root, files) or _parquet_layout(root) or _zip_layout(root)
 
 
-def _find(root: Path, name: str) -> Path | None:
-    for folder in ANNOTATION_FOLDERS:
-        if (root / folder / name).is_file():
-            return root / folder / name
-    return None
+def _annotation_files(root: Path) -> dict[str, File]:
+    """Return the files in `root` and in the usual folders of annotations, by their names in lower case."""
+    usual = [folder for folder in _inside(root) if folder.name.lower() in ANNOTATION_FOLDERS and folder.is_dir()]
+    paths = [path for folder in (root, *usual) for path in _inside(folder)]
+    return {path.name.lower(): path for path in reversed(paths) if path.suffix.lower() in TYPES and path.is_file()}
 
 
-def _text_layout(root: Path) -> Layout | None:
-    files = {name: _find(root, name) for name in (ATTRIBUTE_FILE, PARTITION_FILE, IDENTITY_FILE)}
-    attributes = files[ATTRIBUTE_FILE]
+def _pick(files: dict[str, File], stem: str) -> File | None:
+    """Return the annotation file with this name and one of the usual types."""
+    return next((file for kind in TYPES if (file := files.get(f"{stem}{kind}".lower()))), None)
+
+
+def _files_layout(root: Path, files: dict[str, File], archive: Path | None = None) -> Layout | None:
+    """Recognise an attribute file, a partition file and perhaps an identity file, and images beside them."""
+    attributes, partition, identity = (_pick(files, stem) for stem in (ATTRIBUTES, PARTITION, IDENTITY))
     if attributes is None:
         return None
-    name = "torchvision's" if attributes.parent == root else "the authors'"
-    return _with_images(name, root, files, PARTITION_FILE, read_texts)
-
-
-def _kaggle_layout(root: Path) -> Layout | None:
-    files = {name: _find(root, name) for name in (ATTRIBUTE_CSV, PARTITION_CSV, IDENTITY_FILE)}
-    if files[ATTRIBUTE_CSV] is None:
-        return None
-    return _with_images("Kaggle's", root, files, PARTITION_CSV, read_csvs)
-
-
-def _with_images(name: str, root: Path, files: dict, partition: str, reader: Callable) -> Layout:
-    """Return a layout with an attribute file, a partition file, perhaps an identity file, and images beside them."""
 
     def read():
-        if files[partition] is None:
-            raise StudyError(f"{root / partition} is missing. It holds the official splits: download it.")
-        table = reader(*files.values())
-        return table, _find_images(root, table.index)
+        table = read_files(attributes, partition, identity)
+        return table, ImageZip(archive) if archive else _find_images(root, table.index)
 
-    return Layout(name, root, files | _archives(root), read)
+    if archive:
+        return Layout("Kaggle's, in its zip", root, {archive.name: archive}, read)
+    shown = {ATTRIBUTE_FILE: attributes, PARTITION_FILE: partition, IDENTITY_FILE: identity}
+    named = {file.name if file else name: file for name, file in shown.items()}
+    return Layout(_name_of(root, attributes), root, named | _archives(root), read)
 
 
-def _list_layout(root: Path) -> Layout | None:
-    lists = {split: _find(root, name) for split, name in LISTS.items()}
+def _name_of(root: Path, attributes: Path) -> str:
+    if attributes.suffix.lower() != ".txt":
+        return "Kaggle's"
+    return "torchvision's" if attributes.parent == root else "the authors'"
+
+
+def _list_layout(root: Path, files: dict[str, File]) -> Layout | None:
+    lists = {split: _pick(files, stem) for split, stem in LISTS.items()}
     if not any(lists.values()):
         return None
-    identity = _find(root, IDENTITY_FILE)
+    identity = _pick(files, IDENTITY)
 
     def read():
-        found = {split: path for split, path in lists.items() if path is not None}
-        if absent := [LISTS[split] for split in lists if split not in found]:
+        found = {split: file for split, file in lists.items() if file is not None}
+        if absent := [f"{LISTS[split]}.txt" for split in lists if split not in found]:
             raise StudyError(f"{root} has lists of attributes by split, but no {' and no '.join(absent)}. Add it.")
         table = read_lists(found, identity)
         return table, _find_images(root, table.index)
 
-    files = {LISTS[split]: path for split, path in lists.items()} | {IDENTITY_FILE: identity}
-    return Layout("one list per split", root, files | _archives(root), read)
+    shown = {f"{LISTS[split]}.txt": file for split, file in lists.items()} | {IDENTITY_FILE: identity}
+    return Layout("one list per split", root, shown | _archives(root), read)
 
 
 def _parquet_layout(root: Path) -> Layout | None:
-    files = sorted(root.glob("*.parquet"))
+    files = parquet_files(root)
     if not any(has_attributes(file) for file in files[:1]):
         return None
     return Layout("Hugging Face's parquet", root, {file.name: file for file in files}, lambda: read_parquet(files))
+
+
+def _zip_layout(root: Path) -> Layout | None:
+    """Recognise a zip of a whole copy that was not unpacked, as Kaggle's archive.zip."""
+    for path in _zips(root):
+        try:
+            entries = [entry for entry in read_directory(path) if not has_image_suffix(entry.filename)]
+        except StudyError as error:
+            return Layout("a zip that cannot be read", root, {path.name: path}, partial(_refuse, error))
+        members = [Member(path, entry) for entry in entries if not is_litter(entry.filename)]
+        layout = _files_layout(root, {member.name.lower(): member for member in members}, path)
+        if layout:
+            return layout
+    return None
+
+
+def _refuse(error: StudyError):
+    raise error
 
 
 def _archives(root: Path) -> dict[str, Path]:
@@ -134,19 +169,22 @@ def _archives(root: Path) -> dict[str, Path]:
 def _find_images(root: Path, names: pd.Index) -> Images:
     """Return the first folder or zip that holds all of `names`, else the one that holds the most.
 
-    A zip that cannot be read is an error only if there is nothing else.
+    The usual places come first, then any other zip, and any other folder in `root`. What cannot be read is an error
+    only if there is nothing else.
     """
-    places = [(ImageFolder, root / folder) for folder in IMAGE_FOLDERS if (root / folder).is_dir()]
-    places += [(ImageZip, path) for path in _archives(root).values()]
+    usual = [(ImageFolder, root / folder) for folder in IMAGE_FOLDERS if (root / folder).is_dir()]
+    usual += [(ImageZip, path) for path in _archives(root).values()]
+    others = [(ImageZip, path) for path in _zips(root) if path not in _archives(root).values()]
     best, most, problem = None, -1, None
-    for kind, path in places:
+    for kind, path in [*usual, *others, (ImageFolder, root)]:
         try:
             images = kind(path)
+            stamps = images.stamps
         except StudyError as error:
-            problem = error
+            problem = problem or error
             continue
-        there = int(names.isin(list(images.stamps)).sum())
-        if there > most:
+        there = sum(name in stamps for name in names)
+        if there > most and (there or (kind, path) in usual):
             best, most = images, there
         if there == len(names):
             break
@@ -158,13 +196,25 @@ def _find_images(root: Path, names: pd.Index) -> Images:
     return best
 
 
+def _zips(root: Path) -> list[Path]:
+    found = [path for folder in (root, root / "Img") for path in _inside(folder)]
+    return [path for path in found if path.suffix.lower() == ".zip" and not is_litter(path.name) and path.is_file()]
+
+
 def _what_is_there(root: Path) -> str:
     """Return a message that says why there is no dataset in an existing folder."""
-    if not any(root.iterdir()):
-        return f"The data root {root} is empty."
-    archives = any((root / name).is_file() for name in ARCHIVES)
+    try:
+        if not any(root.iterdir()):
+            return f"The data root {root} is empty."
+    except OSError as error:
+        return f"The data root {root} cannot be read ({error.strerror}). Check its permissions."
     inside = _folders(root)
     places = (root, *inside, *(deeper for folder in inside for deeper in _folders(folder)))
-    if archives or any(path.suffix.lower() in HOLD_IMAGES for place in places for path in place.iterdir()):
+    archives = any((root / name).is_file() for name in ARCHIVES)
+    if archives or any(_may_hold_images(path) for place in places for path in _inside(place)):
         return f"The data root {root} holds images only, without attributes. {LABELS_NEEDED}"
     return f"The data root {root} has no annotations, neither {ATTRIBUTE_FILE} nor those of other layouts."
+
+
+def _may_hold_images(path: Path) -> bool:
+    return not is_litter(path.name) and (has_image_suffix(path.name) or path.suffix == ".parquet")

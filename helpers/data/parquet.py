@@ -1,17 +1,20 @@
 """Hugging Face's parquet files of CelebA: labels read by column, images by row group."""
 
+import re
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
+from helpers.config import SPLITS
 from helpers.data.annotations import from_columns
+from helpers.data.names import image_name, is_litter
 from helpers.data.official import CELEBA_ATTRIBUTES
+from helpers.data.tables import SPLIT_OF, Sheet, as_sheet, usual_title
 from helpers.errors import StudyError
 
 IMAGE = "image"  # the image column, in every known copy
 BATCH = 64  # images in memory at a time
-SPLIT_OF = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "test": "test"}
 
 
 class ImageParquet:
@@ -19,6 +22,8 @@ class ImageParquet:
 
     def __init__(self, path: Path, places: dict[str, tuple[Path, int, int]]):
         self.path, self._places = path, places
+
+    evidence = ""  # the stamps say all
 
     @cached_property
     def stamps(self) -> dict[str, str]:
@@ -45,27 +50,37 @@ class ImageParquet:
         return ImageParquet(self.path, {name: self._places[name] for name in names})
 
 
+def parquet_files(root: Path) -> list[Path]:
+    """Return the parquet files in `root`, or, if there are none, those in its folders train/, valid/ and test/."""
+    folders = [root, *(path for path in root.glob("*") if path.name.lower() in SPLIT_OF and path.is_dir())]
+    found = [[path for path in folder.glob("*.parquet") if not is_litter(path.name)] for folder in folders]
+    return sorted(found[0] or [path for paths in found[1:] for path in paths])
+
+
 def read_parquet(files: list[Path]) -> tuple[pd.DataFrame, ImageParquet]:
     """Return the annotations and the images of parquet files that are named after their splits.
 
     An image has the name that its file stores, or else its split and its number there. Raises StudyError for files
-    without attributes or with an unknown split.
+    without attributes, with an unknown split, or of which one is missing (train-00001-of-00003.parquet).
     """
-    files = sorted(files, key=lambda file: (list(SPLIT_OF).index(_split(file)), file.name))
-    tables, places = [], []
+    _refuse_gaps(files)
+    files = sorted(files, key=lambda file: (SPLITS.index(_split(file)), file.name))
+    tables, stored, places = [], [], []
     for file in files:
-        table, groups = _read_labels(file)
-        tables.append(table.assign(split=SPLIT_OF[_split(file)]))
+        sheet, paths, groups = _read_labels(file)
+        tables.append(from_columns(sheet))
+        stored += paths
         places += [(file, group, row) for group, rows in enumerate(groups) for row in range(rows)]
-    table = pd.concat(tables, ignore_index=True)
-    table.index = _names(table)
+    table = pd.concat(tables, join="inner", ignore_index=True)
+    table["split"] = pd.Categorical(table["split"], SPLITS)
+    table.index = _names(table["split"], stored, places)
     root = files[0].parent
-    return from_columns(table, root), ImageParquet(root, dict(zip(table.index, places, strict=True)))
+    return table, ImageParquet(root, dict(zip(table.index, places, strict=True)))
 
 
 def has_attributes(file: Path) -> bool:
     """Return whether a parquet file has attribute columns besides its images."""
-    return bool(set(CELEBA_ATTRIBUTES) & set(_open(file).schema_arrow.names))
+    return any(usual_title(name) in CELEBA_ATTRIBUTES for name in _open(file).schema_arrow.names)
 
 
 def _split(file: Path) -> str:
@@ -73,39 +88,61 @@ def _split(file: Path) -> str:
     for name in (file.stem, file.parent.name):
         word = name.lower().replace("_", "-").split("-")[0]
         if word in SPLIT_OF:
-            return word
+            return SPLIT_OF[word]
     raise StudyError(
         f"{file} is not named after a split: its name, or its folder's, must start with train, valid or test."
     )
 
 
-def _read_labels(file: Path) -> tuple[pd.DataFrame, list[int]]:
-    """Return the attributes of a file, with `celeb_id` and image paths if present, and the sizes of its row groups."""
+def _refuse_gaps(files: list[Path]):
+    """Raise StudyError if a file of a numbered series (-00001-of-00003) is missing."""
+    for file in files:
+        if match := re.fullmatch(r"(.*-)\d{5}(-of-(\d{5})\.parquet)", file.name):
+            start, end, total = match.groups()
+            series = [file.with_name(f"{start}{number:05d}{end}") for number in range(int(total))]
+            if absent := [path.name for path in series if path not in files]:
+                some = ", ".join(absent[:5]) + (", …" if len(absent) > 5 else "")
+                raise StudyError(f"{file.parent} lacks {len(absent)} of its {int(total)} files: {some}. Download them.")
+
+
+def _read_labels(file: Path) -> tuple[Sheet, list[str | None], list[int]]:
+    """Return the labels of a file, the image paths that it stores (or None), and the sizes of its row groups."""
     parquet = _open(file)
     names = parquet.schema_arrow.names
     if IMAGE not in names:
         raise StudyError(
             f"{file} has no column {IMAGE}, but {', '.join(names[:5])}, …. It belongs to another dataset. Remove it."
         )
-    wanted = [name for name in (*CELEBA_ATTRIBUTES, "celeb_id") if name in names]
-    table = parquet.read(columns=wanted).to_pandas()
+    metadata = parquet.metadata
+    wanted = [name for name in names if usual_title(name) in (*CELEBA_ATTRIBUTES, "identity")]
+    try:
+        table = parquet.read(columns=wanted).to_pandas().reindex(columns=wanted)
+        paths = _stored_paths(parquet, metadata.num_rows)
+    except Exception as error:  # pyarrow's own errors, and whatever else a damaged page causes
+        raise StudyError(f"{file} cannot be read: it is damaged. Download it again.") from error
+    sheet = as_sheet(file, wanted, table.set_axis(range(len(wanted)), axis=1))
+    sheet.table["split"] = _split(file)
+    return sheet, paths, [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+
+
+def _stored_paths(parquet, rows: int) -> list[str | None]:
     kind = parquet.schema_arrow.field(IMAGE).type
     if hasattr(kind, "get_field_index") and kind.get_field_index("path") >= 0:
-        paths = parquet.read(columns=[f"{IMAGE}.path"]).column(IMAGE).combine_chunks().field("path")
-        table["path"] = paths.to_pylist()
-    metadata = parquet.metadata
-    return table, [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+        return parquet.read(columns=[f"{IMAGE}.path"]).column(IMAGE).combine_chunks().field("path").to_pylist()
+    return [None] * rows
 
 
-def _names(table: pd.DataFrame) -> pd.Index:
-    if "path" in table and table["path"].notna().all():
-        names = pd.Index([Path(path).name for path in table["path"]], name="image")
-        if names.is_unique:
-            return names
-    numbers = table.groupby("split").cumcount()
-    return pd.Index(
-        [f"{split}-{number:06d}" for split, number in zip(table["split"], numbers, strict=True)], name="image"
-    )
+def _names(splits: pd.Series, stored: list[str | None], places: list[tuple[Path, int, int]]) -> pd.Index:
+    """Return the names that the files store, if each image has one of its own; else split and number."""
+    if all(stored) and len(set(stored)) > 1:
+        names = pd.Index([image_name(path) for path in stored if path], name="image")
+        if names.has_duplicates:
+            again = names[names.duplicated()][0]
+            files = ", ".join(str(places[row][0]) for row in names.get_indexer_for([again]))
+            raise StudyError(f"{again} is there more than once: in {files}. Delete the file that is there twice.")
+        return names
+    numbers = splits.groupby(splits, observed=True).cumcount()
+    return pd.Index([f"{split}-{number:06d}" for split, number in zip(splits, numbers, strict=True)], name="image")
 
 
 class _Stream:

@@ -9,10 +9,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "evaluation": ["plot_confusion", "plot_intervals", "plot_maps", "plot_reliability", "plot_slices"],
-        "grid": ["plot_differences", "plot_grid", "plot_isolation", "plot_parallel"],
+        "grid": ["plot_differences", "plot_grid", "plot_parallel"],
         "style": [
             "SOFT",
             "SPLIT_COLOURS",
+            "WIDTH",
             "labels_in_words",
             "plot_bars",
             "plot_matrix",
@@ -20,6 +21,14 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "show_images",
             "use_style",
         ],
-        "training": ["plot_curves", "plot_dynamics", "plot_history", "plot_steps", "plot_sweeps"],
+        "training": [
+            "plot_curves",
+            "plot_dynamics",
+            "plot_factor_curves",
+            "plot_history",
+            "plot_losses",
+            "plot_steps",
+            "plot_sweeps",
+        ],
     },
 )

@@ -1,101 +1,103 @@
 """Plots of the grid search: every trial, and the effect of each factor."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.patches import Rectangle
 
-from helpers.plots.style import ACCENT, INK, SOFT, plot_matrix
+from helpers.config import FACTORS
+from helpers.plots.style import ACCENT, INK, SOFT, SPLIT_COLOURS, WIDTH, plot_matrix
+from helpers.plots.words import ENGLISH, Words
 
 
-def plot_grid(table: pd.DataFrame, value: str = "val_loss") -> Axes:
-    """Plot the whole grid as one heat map: lr and weight decay in rows, channels and dropout in columns."""
-    pivot = table.pivot(index=["lr", "weight_decay"], columns=["channels_block3", "dropout"], values=value)
+def plot_grid(table: pd.DataFrame, value: str = "val_loss", words: Words = ENGLISH) -> Axes:
+    """Plot the whole grid as one heat map: lr and weight decay in rows, channels and dropout in columns.
+
+    The best trial, which is the first row of the table, is framed.
+    """
+    rows, columns = ["lr", "weight_decay"], ["channels_block3", "dropout"]
+    pivot = table.astype({value: float}).pivot(index=rows, columns=columns, values=value)
     pivot = pivot.sort_index(axis=0).sort_index(axis=1)
-    pivot.index = [f"lr {lr:g}, wd {decay:g}" for lr, decay in pivot.index]
-    pivot.columns = [f"{channels} ch, dropout {dropout:g}" for channels, dropout in pivot.columns]
-    return plot_matrix(pivot, f"Grid: {value.replace('val_', 'valid ')}", digits=4)
-
-
-def plot_parallel(table: pd.DataFrame, factors: tuple[str, ...], value: str = "val_loss") -> Axes:
-    """Plot parallel coordinates: one line per trial through its factors to its valid loss; the best is red."""
-    ax = plt.subplots(figsize=(8, 3.4))[1]
-    columns = [*factors, value]
-    ranked = table.sort_values(value, ascending=False, na_position="first")
-    scaled = pd.DataFrame({name: _spread(ranked[name], as_levels=name in factors) for name in columns})
-    for position, (_, row) in enumerate(scaled.iterrows()):
-        best = position == len(scaled) - 1
-        shade = plt.cm.viridis(0.9 * (1 - position / max(len(scaled) - 1, 1)))
-        ax.plot(
-            range(len(columns)),
-            row,
-            color=ACCENT if best else shade,
-            lw=2.5 if best else 0.9,
-            zorder=2 + best,
-        )
-    for position, name in enumerate(columns):
-        levels = sorted(table[name].unique()) if name in factors else [table[name].min(), table[name].max()]
-        heights = _spread(pd.Series(levels), as_levels=name in factors)
-        for level, height in zip(levels, heights, strict=True):
-            text = f"{level:g}" if name in factors else f"{level:.4f}"
-            ax.text(
-                position + 0.03,
-                height,
-                text,
-                fontsize=8,
-                va="center",
-                bbox={"fc": "white", "ec": "none", "pad": 1},
-            )
-    ax.set_xticks(range(len(columns)), columns)
-    ax.set(yticks=[], title="Every trial of the grid; the best in red")
-    ax.spines["left"].set_visible(False)
+    best = [pivot.columns.get_loc(tuple(table.iloc[0][columns])), pivot.index.get_loc(tuple(table.iloc[0][rows]))]
+    pivot.index, pivot.columns = (
+        ["\n".join(map(words.small, levels)) for levels in labels] for labels in (pivot.index, pivot.columns)
+    )
+    ax = plot_matrix(pivot, words("Valid loss (nats) of each trial; the best is framed"), digits=4, words=words)
+    for axis, factors in ((ax.yaxis, rows), (ax.xaxis, columns)):
+        axis.set_label_text("\n".join(words.name(factor) for factor in factors))
+    ax.add_patch(Rectangle(best, 1, 1, fill=False, ec=ACCENT, lw=2.2, zorder=3))
     return ax
 
 
-def _spread(values: pd.Series, as_levels: bool) -> pd.Series:
-    """Scale values to [0, 1]: the levels of a factor at equal distances, a measurement linearly."""
-    numbers = values.rank(method="dense") if as_levels else values
-    span = numbers.max() - numbers.min()
-    return (numbers - numbers.min()) / span if span else numbers * 0 + 0.5
+def plot_parallel(
+    table: pd.DataFrame, factors: tuple[str, ...] = FACTORS, value: str = "val_loss", words: Words = ENGLISH
+) -> Axes:
+    """Plot parallel coordinates: one line per trial through its factors, with the colour of its valid loss.
 
-
-def plot_isolation(effects: pd.DataFrame, noise: float | None) -> Figure:
-    """Plot, for each factor, the best and the mean valid loss of the trials with each value.
-
-    `effects` comes from `grid_effects.factor_effects`. `noise` is the standard error of a trial's mean over its seeds,
-    or None if it is unknown; it is shown as a band around the best.
+    The lines of a level are drawn side by side, in the order of their loss, so that each can be followed.
     """
-    factors = list(dict.fromkeys(effects["factor"]))
-    figure, axes = plt.subplots(1, len(factors), figsize=(2.4 * len(factors), 3), sharey=True, squeeze=False)
-    for axis, factor in zip(axes[0], factors, strict=True):
-        rows = effects[effects["factor"] == factor]
-        positions = range(len(rows))
-        if noise is not None:
-            lowest = rows["best"].min()
-            axis.axhspan(lowest - noise, lowest + noise, color=ACCENT, alpha=0.12, lw=0, label="best ± standard error")
-        axis.plot(positions, rows["mean"], "s:", color=SOFT, label="mean over the other factors")
-        axis.plot(positions, rows["best"], "o-", color=ACCENT, label="best over the other factors")
-        axis.set_xticks(positions, [f"{value:g}" for value in rows["value"]])
-        axis.set_title(factor)
-        axis.margins(x=0.25)
-    axes[0][0].set_ylabel("valid loss (nats)")
-    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
-    return figure
+    ax = plt.subplots(figsize=(WIDTH, 3.0))[1]
+    ranked = table.astype({value: float}).sort_values(value, ascending=False, na_position="first", ignore_index=True)
+    losses = ranked[value]
+    colours = plt.get_cmap("cividis_r", 40)  # so few that the colour bar is drawn with lines and not as an image
+    scale = ScalarMappable(Normalize(losses.min(), losses.max()), colours)
+    aside = np.linspace(0.06, -0.06, len(ranked)) if len(ranked) > 1 else np.zeros(1)
+    heights = np.column_stack([_heights(ranked[name]) for name in factors]) + aside[:, None]
+    for position, (line, loss) in enumerate(zip(heights, losses, strict=True)):
+        best = position == len(ranked) - 1
+        colour = ACCENT if best else SOFT if np.isnan(loss) else scale.to_rgba(loss)
+        label = words("best trial: {loss}", loss=words.number(loss, 4)) if best else None
+        ax.plot(range(len(factors)), line, color=colour, lw=2.8 if best else 1.1, zorder=2 + best, label=label)
+    for position, name in enumerate(factors):
+        levels = pd.Series(sorted(table[name].unique()))
+        for level, height in zip(levels, _heights(levels), strict=True):
+            box = {"fc": "white", "ec": "none", "pad": 1, "alpha": 0.85}
+            y, side = (height + 0.1, "bottom") if height else (-0.1, "top")
+            ax.text(position, y, words.small(level), ha="center", va=side, fontsize=7.5, bbox=box, zorder=4)
+    ax.set_xticks(range(len(factors)), [words.name(name) for name in factors])
+    ax.set(yticks=[], xlim=(-0.2, len(factors) - 0.8), ylim=(-0.25, 1.25))
+    ax.spines["left"].set_visible(False)
+    bar = ax.figure.colorbar(scale, ax=ax, pad=0.02, label=words("valid loss (nats)"))
+    bar.solids.set_edgecolor("face")  # without it, some viewers show gaps between the colours
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1))
+    return ax
 
 
-def plot_differences(effects: pd.DataFrame) -> Axes:
-    """Plot the effect of each value on the valid loss, against its factor's first value, with 95 % intervals."""
-    rows = effects.dropna(subset="difference").iloc[::-1]
-    ax = plt.subplots(figsize=(7, 0.4 * len(rows) + 1.2))[1]
+def _heights(values: pd.Series) -> np.ndarray:
+    """Return the levels of a factor at equal distances in [0, 1]; one level alone lies in the middle."""
+    ranks = values.rank(method="dense").to_numpy(float) - 1
+    return ranks / ranks.max() if ranks.max() else ranks + 0.5
+
+
+def plot_differences(effects: pd.DataFrame, words: Words = ENGLISH) -> Axes:
+    """Plot the effect of each value on the valid loss, against its factor's first value, with 95% intervals.
+
+    `effects` comes from `grid_effects.factor_effects`. A difference beyond noise is blue or purple (lower or higher).
+    """
+    first = effects.groupby("factor")["value"].first()
+    rows = effects.dropna(subset="verdict").iloc[::-1]
+    ax = plt.subplots(figsize=(WIDTH, 0.3 * len(rows) + 0.9))[1]
+    colours = {"lower": SPLIT_COLOURS["train"], "higher": ACCENT}
     for position, row in enumerate(rows.itertuples()):
-        colour = ACCENT if row.verdict in ("lower", "higher") else SOFT
-        ax.plot([row.low, row.high], [position] * 2, color=colour, lw=2)
-        ax.plot(row.difference, position, "o", color=colour)
-        ax.annotate(row.verdict, (1.01, position), xycoords=("axes fraction", "data"), va="center", fontsize=8)
+        colour = colours.get(row.verdict, SOFT)
+        ax.plot([row.low, row.high], [position] * 2, color=colour, lw=3, alpha=0.6, solid_capstyle="butt")
+        ax.plot(row.difference, position, "o", color=colour, ms=5)
+        place = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 7.5}
+        ax.annotate(words(row.verdict), (1.01, position), **place)
     ax.axvline(0, color=INK, lw=1)
-    ax.set_yticks(range(len(rows)), [f"{row.factor} {row.value:g}" for row in rows.itertuples()])
-    ax.set(
-        xlabel="difference of valid loss from the factor's first value (95 % interval)", ylim=(-0.6, len(rows) - 0.4)
-    )
+    named = [
+        words(
+            "{factor}: {value} against {first}",
+            factor=words.name(row.factor),
+            value=words.small(row.value),
+            first=words.small(first[row.factor]),
+        )
+        for row in rows.itertuples()
+    ]
+    ax.set_yticks(range(len(rows)), named)
+    ax.set(xlabel=words("difference of valid loss (nats) and its 95% interval"), ylim=(-0.6, max(len(rows), 1) - 0.4))
     ax.grid(axis="y", visible=False)
     return ax

@@ -1,107 +1,171 @@
 """The style of all figures, and plots of images, rates, matrices and bars."""
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from helpers.config import ATTRIBUTES
+from helpers.plots.words import ENGLISH, Words
 
-SPLIT_COLOURS = {"train": "#3b6ea5", "valid": "#d98032", "test": "#5b9a68"}
+WIDTH = 6.69
+"""The width of a figure in inches: the 17 cm between the margins of an A4 page, where it is printed at this size."""
+
+SMALLEST = 7
+"""The smallest text of a figure, in points as printed."""
+
+# The palette of Okabe and Ito ("Color Universal Design", 2008), which is legible without seeing red or green.
+SPLIT_COLOURS = {"train": "#0072B2", "valid": "#D55E00", "test": "#009E73"}
 """The colour of each split, the same in every figure."""
 
-SOFT = "#8a94a6"
+SOFT = "#7a8290"
 """The grey of axes and reference lines."""
 
-INK, ACCENT = "#222831", "#b03a48"
+INK, ACCENT, ORANGE = "#222831", "#A6226B", "#E69F00"
+LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)), "-")
+SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#c9e1f0", "#5aa5d3"])  # black text is legible on all
+
+STYLE = {
+    "figure.dpi": 120,
+    "figure.constrained_layout.use": True,
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "axes.titleweight": "bold",
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 7.5,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 3.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": SOFT,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e4e7ec",
+    "legend.frameon": False,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "image.cmap": "viridis",
+    "savefig.dpi": 200,
+    "svg.hashsalt": "celeba-study",  # the same figure gives the same file
+}
 
 
 def use_style():
-    """Set the style of the figures: light axes and readable sizes, the same in every notebook."""
-    plt.rcParams.update(
-        {
-            "figure.dpi": 110,
-            "figure.constrained_layout.use": True,
-            "font.size": 9.5,
-            "axes.titlesize": 10.5,
-            "axes.titleweight": "bold",
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.edgecolor": SOFT,
-            "axes.grid": True,
-            "axes.axisbelow": True,
-            "grid.color": "#e4e7ec",
-            "legend.frameon": False,
-            "text.color": INK,
-            "axes.labelcolor": INK,
-            "image.cmap": "viridis",
-        }
-    )
+    """Set the style of the figures: drawn at the width of the page, with readable sizes, in every notebook."""
+    plt.rcParams.update(STYLE)
 
 
-def show_images(images: np.ndarray, titles: list[str] | None = None, columns: int = 8, size: float = 1.25) -> Figure:
-    """Show images (N, 3, H, W), uint8 or float in [0, 1], as a grid."""
-    rows = -(-len(images) // columns)
-    lines = max((title.count("\n") + 1 for title in titles or [""]), default=1) if titles else 0
-    figure, axes = plt.subplots(rows, columns, figsize=(columns * size, rows * (size + 0.16 * lines)), squeeze=False)
+def show_images(images: np.ndarray, titles: list[str] | None = None, columns: int = 8) -> Figure:
+    """Show images (N, 3, H, W), uint8 or float in [0, 1], as a grid with a title above each."""
+    above = [title.count("\n") + 1 if title else 0 for title in titles or [""] * len(images)]
+    lines = [max(above[start : start + columns]) for start in range(0, len(images), columns)]
+    heights = [0.94 * WIDTH / columns + 0.13 * count for count in lines]
+    figure, axes = plt.subplots(len(heights), columns, figsize=(WIDTH, sum(heights)), squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
     for index, (axis, image) in enumerate(zip(axes.flat, images, strict=False)):
         axis.imshow(np.transpose(np.asarray(image), (1, 2, 0)), interpolation="nearest")
         if titles:
-            axis.set_title(titles[index], fontsize=7, fontweight="normal")
+            axis.set_title(titles[index], fontsize=SMALLEST, fontweight="normal", pad=2)
     return figure
 
 
-def labels_in_words(targets: np.ndarray) -> str:
+def labels_in_words(targets: np.ndarray, words: Words = ENGLISH) -> str:
     """Return the names of the positive attributes of one image (5,), one per line, or "none"."""
-    return "\n".join(name for name, positive in zip(ATTRIBUTES, targets, strict=True) if positive) or "none"
+    named = (words.name(name) for name, positive in zip(ATTRIBUTES, targets, strict=True) if positive)
+    return "\n".join(named) or words("none")
 
 
-def plot_rates(rates: pd.DataFrame, ax: Axes | None = None) -> Axes:
+def plot_rates(rates: pd.DataFrame, ax: Axes | None = None, words: Words = ENGLISH) -> Axes:
     """Plot positive rates: one group of bars per attribute (row), one bar per split (column)."""
-    ax = ax or plt.subplots(figsize=(7, 3.2))[1]
-    width = 0.8 / len(rates.columns)
+    ax = ax or plt.subplots(figsize=(WIDTH, 2.4))[1]
+    width = 0.84 / len(rates.columns)
     for index, split in enumerate(rates.columns):
         positions = np.arange(len(rates)) + (index - (len(rates.columns) - 1) / 2) * width
-        bars = ax.bar(positions, rates[split], width * 0.92, label=split, color=SPLIT_COLOURS[split])
-        ax.bar_label(bars, [f"{100 * rate:.0f}" for rate in rates[split]], fontsize=7, padding=1)
-    ax.set_xticks(range(len(rates)), rates.index)
-    ax.set(ylim=(0, 1), ylabel="share of positives", title="Positive rates (percent above the bars)")
+        bars = ax.bar(positions, 100 * rates[split], width * 0.92, label=split, color=SPLIT_COLOURS[split])
+        ax.bar_label(bars, [words.number(100 * rate, 1) for rate in rates[split]], fontsize=SMALLEST, padding=1)
+    ax.set_xticks(range(len(rates)), [words.name(attribute) for attribute in rates.index])
+    ax.set(ylim=(0, 100), ylabel=words("images with the attribute (%)"))
     ax.grid(axis="x", visible=False)
     ax.legend(ncols=len(rates.columns))
     return ax
 
 
-def plot_matrix(table: pd.DataFrame, title: str, ax: Axes | None = None, digits: int = 2, diverging=False) -> Axes:
-    """Plot a table as a heat map, with its values written in the cells."""
-    ax = ax or plt.subplots(figsize=(0.9 * len(table.columns) + 1.8, 0.5 * len(table) + 1.6))[1]
+def plot_matrix(
+    table: pd.DataFrame,
+    title: str,
+    ax: Axes | None = None,
+    digits: int = 2,
+    diverging: bool = False,
+    words: Words = ENGLISH,
+) -> Axes:
+    """Plot a table as a heat map, with its values written in the cells.
+
+    With `diverging`, the colours are centred on zero, and the diagonal, which is 1, has none.
+    """
+    ax = ax or plt.subplots(figsize=(WIDTH, 0.42 * len(table) + 1.0))[1]
     values = table.to_numpy(float)
-    limit = np.nanmax(np.abs(values)) if diverging else None
-    image = ax.imshow(
-        values,
-        cmap="RdBu_r" if diverging else "viridis",
+    coloured = np.where(np.eye(*values.shape, dtype=bool), np.nan, values) if diverging else values
+    limit = max(np.nanmax(np.abs(coloured)), 0.1) if diverging else None
+    mesh = ax.pcolormesh(
+        coloured,
+        cmap="RdBu_r" if diverging else SHADES,
         vmin=-limit if diverging else None,
         vmax=limit,
-        aspect="auto",
+        edgecolor="white",
+        linewidth=0.5,
     )
     for (row, column), value in np.ndenumerate(values):
-        red, green, blue, _ = image.cmap(image.norm(value))
-        ink = "black" if 0.3 * red + 0.59 * green + 0.11 * blue > 0.5 else "white"
-        ax.text(column, row, f"{value:.{digits}f}", ha="center", va="center", color=ink, fontsize=8)
-    ax.set_xticks(range(len(table.columns)), table.columns, rotation=30, ha="right")
-    ax.set_yticks(range(len(table)), table.index)
-    ax.set_title(title)
+        shown = "–" if np.isnan(value) else words.number(value, digits)
+        ax.text(
+            column + 0.5,
+            row + 0.5,
+            shown,
+            ha="center",
+            va="center",
+            color=_ink(mesh, coloured[row, column]),
+            fontsize=7.5,
+        )
+    columns, rows = ([words.name(str(label)) for label in labels] for labels in (table.columns, table.index))
+    crowded = not any(label[:1].isdigit() for label in columns)
+    ax.set_xticks(np.arange(len(columns)) + 0.5, columns, **({"rotation": 30, "ha": "right"} if crowded else {}))
+    ax.set_yticks(np.arange(len(rows)) + 0.5, rows)
+    ax.set(ylim=(len(rows), 0), title=title)
+    ax.tick_params(length=0)
     ax.grid(visible=False)
+    ax.spines[:].set_visible(False)
     return ax
 
 
-def plot_bars(table: pd.DataFrame, title: str) -> Axes:
-    """Plot horizontal bars: one group of bars per row of the table, one bar per column."""
-    ax = table.plot.barh(figsize=(7.5, 0.55 * len(table) + 1.2), width=0.8, colormap="viridis")
-    ax.set(xlim=(0, 1), title=title, xlabel="score", ylabel="")
-    ax.invert_yaxis()  # the first row and the first column come first, as in the table and the legend
-    ax.grid(axis="y", visible=False)
-    ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    return ax
+def _ink(mesh, value: float) -> str:
+    """Return black or white, whichever stands out on the colour of a value."""
+    red, green, blue, _ = mesh.cmap(mesh.norm(value)) if np.isfinite(value) else (1, 1, 1, 1)
+    return "black" if 0.3 * red + 0.59 * green + 0.11 * blue > 0.5 else "white"
+
+
+def plot_bars(table: pd.DataFrame, words: Words = ENGLISH) -> Figure:
+    """Plot horizontal bars with their values: one panel per column of the table, one bar per row, in its order."""
+    height = 0.34 * len(table) + 0.7
+    figure, axes = plt.subplots(1, len(table.columns), figsize=(WIDTH, height), sharey=True, squeeze=False)
+    for axis, (name, values) in zip(axes[0], table.items(), strict=True):
+        best = values.max()
+        colours = [SPLIT_COLOURS["train"] if value == best else "#8fc3e0" for value in values]
+        bars = axis.barh(range(len(table)), values, 0.7, color=colours)
+        axis.bar_label(bars, [words.number(value, 3) for value in values], padding=2, fontsize=SMALLEST)
+        axis.set(xlim=(0, 1.32), xticks=(0, 0.5, 1), title=words.name(str(name)))
+        axis.grid(axis="y", visible=False)
+        axis.label_outer(remove_inner_ticks=True)
+    names = [textwrap.fill(words.name(str(name)), 30) for name in table.index]
+    axes[0][0].set_yticks(range(len(table)), names)
+    axes[0][0].invert_yaxis()
+    figure.supxlabel(words("score (fraction; the best is dark)"), fontsize=8)
+    return figure

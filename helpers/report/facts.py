@@ -17,7 +17,7 @@ NORMAL = 1.96  # half-width of a normal 95 % interval in standard errors
 FEW = 100  # positive images; with fewer, one image changes the recall by more than one percentage point
 
 
-def gather(results: dict[str, dict | None], scorecard: list[dict]) -> dict:
+def gather(results: dict[str, dict | None], scorecard: list[dict], journal: dict) -> dict:
     """Return the facts for the templates by name; those of a notebook that has not run are None."""
     there = {name: result for name, result in results.items() if result}
     found = {
@@ -28,6 +28,8 @@ def gather(results: dict[str, dict | None], scorecard: list[dict]) -> dict:
         "cuts": cuts(there),
         "used": {name: used_parameters(name, result) for name, result in there.items()},
         "checks": scorecard,
+        "failed": [check for check in scorecard if not check["passed"]],
+        "unfinished": [name for name, row in journal.get("notebooks", {}).items() if row["status"] != "done"],
         "official": OFFICIAL_SIZES,
         "official_copies": OFFICIAL_COPIES,
     }
@@ -121,7 +123,6 @@ def model(result: dict) -> dict:
         "layers": [(name, shape, count or None, work or None) for name, shape, count, work in map(dict.values, layers)],
         "ln2": math.log(2),
         "passed": [check["passed"] for check in result["checks"] if check["name"] in AT_START],
-        "probes": [check for check in result["checks"] if check["name"] not in AT_START],
     }
 
 
@@ -149,12 +150,14 @@ def grid(result: dict) -> dict:
         "top": finished[0] if finished else None,
         "margin": steps[0] if steps else None,
         "range": losses[-1] - losses[0] if steps else None,
-        "diverged": sum(trial["val_loss"] is None for trial in trials),
+        "diverged": [trial for trial in trials if trial["val_loss"] is None],
         "reference": next((trial for trial in trials if all(trial[f] == result["best"][f] for f in FACTORS)), None),
         "best_f1": max(trials, key=lambda trial: trial["val_f1"] or 0),
         "next": {edge["factor"]: edge["next"] for edge in result["edges"]},
         "compared": [row for row in result["effects"] if row["verdict"] is not None],
         "beyond_noise": [row for row in result["effects"] if row["verdict"] in ("lower", "higher")],
+        "within_noise": [row for row in result["effects"] if row["verdict"] == "within noise"],
+        "undecided": [row for row in result["effects"] if row["verdict"] == "some diverged"],
         "several_seeds": len(result["seeds"]) > 1,
         "neighbours": {factor: alike_but_for(factor, trials, result["best"]) for factor in FACTORS},
     }
@@ -233,7 +236,9 @@ def test(result: dict) -> dict:
     table = _nested(result["intervals"], "of", "metric")
     both = table["overall"]["mean_accuracy"], result["valid_interval"]
     error = math.hypot(*((row["high"] - row["low"]) / (2 * NORMAL) for row in both))
+    accuracy = table["overall"]["mean_accuracy"]
     return {
+        "beats": _side(accuracy["low"] - majority["mean_accuracy"], accuracy["high"] - majority["mean_accuracy"]),
         "gap": {metric: _less(scores[metric], valid[metric]) for metric in ("loss", *METRICS)},
         "gap_errors": abs(gap) / error if error else None,
         "gain": {metric: scores[metric] - majority[metric] for metric in METRICS},
@@ -249,6 +254,11 @@ def test(result: dict) -> dict:
         "differences": result["comparison"] and _nested(result["comparison"]["differences"], "of", "metric")["overall"],
         "largest_gap": next((gap for gap in result["gaps"] if gap["enough"]), None),
     }
+
+
+def _side(low: float, high: float) -> str:
+    """Return where an interval is: "above" zero, "below" it, or "around" it."""
+    return "above" if low > 0 else "below" if high < 0 else "around"
 
 
 def appendix(result: dict) -> dict:
@@ -283,3 +293,9 @@ def _less(a: float | None, b: float | None) -> float | None:
 def batches_times_size(images: int, batch_size: int) -> int:
     """Return the number of batches times the batch size, which counts a partly filled last batch as full."""
     return math.ceil(images / batch_size) * batch_size
+
+
+def step_command(run_name: str, profile: str | None, notebook: str) -> str:
+    """Return the command that runs one notebook of a run; for a run made by hand, with the course's profile "full"."""
+    named = f" --run-name {run_name}" if run_name != profile else ""
+    return f"python -m helpers run --profile {profile or 'full'}{named} --only {notebook}"

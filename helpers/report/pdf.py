@@ -6,8 +6,12 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from helpers.errors import StudyError
+from bs4 import BeautifulSoup
 
+from helpers.errors import StudyError
+from helpers.report.paper import describe, for_print, page_numbers
+
+MOST_PRINTS = 3  # two, unless the numbers themselves move a heading to another page
 TIMEOUT = 120  # seconds; a report takes two or three
 NAMES = (
     *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"),
@@ -37,20 +41,40 @@ def to_pdf(html: Path, target: Path) -> str:
     if not html.is_file():
         raise StudyError(f"There is no {html} to print. First export the notebook to HTML.")
     target.parent.mkdir(parents=True, exist_ok=True)
+    page = BeautifulSoup(html.read_text(encoding="utf-8"), "html.parser")
     # Beside the target: a snap's Chromium cannot write to /tmp, and os.replace stays on one disk.
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="pdf-", ignore_cleanup_errors=True) as folder:
         printed, failures = Path(folder) / "printed.pdf", []
         for engine in (_by_browser, _by_weasyprint):
-            name, failure = engine(html, printed)
-            if not failure and _is_pdf(printed):
+            name, failure = _print(engine, page, printed)
+            if not failure:
+                describe(printed, page)
                 os.replace(printed, target)
                 return name
-            failures.append(f"{name}: {failure or 'it wrote no PDF'}")
+            failures.append(f"{name}: {failure}")
     raise StudyError(
         f"No PDF was made of {html} ({'; '.join(failures)}). You can open the HTML file in any browser and "
         "print it to PDF. Or install Chromium, Chrome or Edge (Debian: apt-get install chromium; set CHROME_PATH "
         "if it is in an unusual folder), or WeasyPrint and Pango (Debian: apt-get install libpangoft2-1.0-0)."
     )
+
+
+def _print(engine, page: BeautifulSoup, printed: Path) -> tuple[str, str]:
+    """Print until the contents have the right page numbers, which are only known from a print before.
+
+    Returns the engine's name and why it failed ("" if it did not).
+    """
+    source, numbers = printed.with_suffix(".html"), {}
+    for _ in range(MOST_PRINTS):
+        source.write_text(for_print(page, numbers), encoding="utf-8")
+        name, failure = engine(source, printed)
+        if failure or not _is_pdf(printed):
+            return name, failure or "it wrote no PDF"
+        found = page_numbers(printed)
+        if found == numbers or not page.select(".page"):
+            break
+        numbers = found
+    return name, ""
 
 
 def find_browser() -> str | None:
@@ -99,7 +123,7 @@ def _by_weasyprint(html: Path, printed: Path) -> tuple[str, str]:
 
         # WeasyPrint ignores `overflow-wrap` in highlighted code and would cut long lines.
         wrap = CSS(string="pre { word-break: break-all }")
-        HTML(filename=str(html)).write_pdf(str(printed), stylesheets=[wrap])
+        HTML(filename=str(html)).write_pdf(str(printed), stylesheets=[wrap], pdf_tags=True)
     except (ImportError, OSError) as error:  # OSError: Pango, a system library, is missing
         return "WeasyPrint", str(error).splitlines()[0]
     return "WeasyPrint", ""

@@ -1,6 +1,5 @@
 """The report: the results of a run in Markdown, section by section, in French or English."""
 
-import base64
 import json
 import math
 from dataclasses import dataclass, field
@@ -12,21 +11,25 @@ from typing import Any
 import jinja2
 import yaml
 
-from helpers.config import ATTRIBUTES, FIGURES, IMAGE_SIZE, MEAN, META, RUNS, STD, check_parameter
+from helpers.config import ATTRIBUTES, CHECKPOINTS, FIGURES, IMAGE_SIZE, MEAN, META, RUNS, STD, check_parameter
 from helpers.data import augmentation
 from helpers.errors import StudyError
 from helpers.evaluation.bootstrap import BINS
 from helpers.evaluation.groups import ENOUGH
 from helpers.models.networks import COURSE_PARAMETERS
 from helpers.notebook import say
-from helpers.report.facts import FEW, batches_times_size, gather
-from helpers.report.wording import filters, typeset
-from helpers.run import OPTIMIZERS, SCORECARD
+from helpers.report import figures
+from helpers.report.facts import FEW, batches_times_size, gather, step_command
+from helpers.report.numbering import Numbering
+from helpers.report.wording import NBSP, filters, typeset
+from helpers.run import OPTIMIZERS, SCORECARD, TEST_LOG
 from helpers.study import ORDER
 
 TEMPLATES = Path(__file__).parent / "templates" / "report"
-# The sections, numbered from 0 as in the course, and the notebooks whose results each of them needs.
+# The sections in order, and the notebooks whose results each of them needs. Those from "general" to "references" are
+# numbered from 0, as in the course.
 SECTIONS = {
+    "title": (),
     "general": (),
     "data": ("01_data",),
     "model": ("02_baselines",),
@@ -40,7 +43,10 @@ SECTIONS = {
     "limits": (),
     "reproducibility": (),
     "references": (),
+    "index": (),
+    "annex": (),
 }
+UNNUMBERED = ("title", "index", "annex")
 # What the course's report states for all of CelebA; shown next to this run's results for comparison.
 COURSE = {
     "test": {"loss": 0.1486, "mean_accuracy": 0.9403, "micro_f1": 0.9165},
@@ -80,16 +86,19 @@ class Report:
 
     run_name: str
     language: str
-    author: str
     results: dict[str, dict | None]  # by notebook; None if it has not run
-    journal: dict
-    config: str  # config.yaml, or "" before the final training
     environment: jinja2.Environment = field(repr=False)
 
 
-def load_report(run_name: str, language: str = "fr", author: str = "") -> Report:
-    """Read a run's results; StudyError if there are none, or if a file is damaged or from another version."""
-    for name, value in (("run_name", run_name), ("language", language), ("author", author)):
+def load_report(
+    run_name: str, language: str = "fr", author: str = "", course: str = "", repository: str = ""
+) -> Report:
+    """Read a run's results; StudyError if there are none, or if a file is damaged or from another version.
+
+    `author`, `course` and `repository` (an address) are shown on the title page.
+    """
+    cover = {"author": author, "course": course, "repository": repository}
+    for name, value in {"run_name": run_name, "language": language, **cover}.items():
         check_parameter(name, value)
     folder = RUNS / run_name
     results = {notebook: _read_json(folder / "results" / f"{notebook}.json") for notebook in ORDER}
@@ -98,21 +107,16 @@ def load_report(run_name: str, language: str = "fr", author: str = "") -> Report
             f"There is no run {run_name!r}: {folder} contains no results. Run the notebooks first: "
             f"python -m helpers run --profile demo --run-name {run_name}"
         )
-    config = folder / "config.yaml"
-    scorecard = _read_json(folder / "results" / SCORECARD) or []
     try:
-        environment = _environment(run_name, language, author, results, scorecard)
+        environment = _environment(run_name, language, results)
     except (KeyError, TypeError) as error:
         raise StudyError(_other_version(run_name, repr(error))) from error
-    return Report(
-        run_name=run_name,
-        language=language,
-        author=author,
-        results=results,
-        journal=_read_json(folder / "run.json") or {},
-        config=config.read_text(encoding="utf-8") if config.is_file() else "",
-        environment=environment,
-    )
+    environment.globals["cover"] = {name: escape(value, quote=False) for name, value in cover.items()}
+    report = Report(run_name, language, results, environment)
+    for name in SECTIONS:  # counts the figures and tables, so that every sentence can cite them
+        render(report, name)
+    environment.globals["numbering"].counting = False
+    return report
 
 
 def report_title(run_name: str, language: str = "fr") -> str:
@@ -131,15 +135,16 @@ def render(report: Report, name: str) -> str:
     """Return one section as Markdown, or a warning that names the notebooks to run first."""
     if name not in SECTIONS:
         raise StudyError(f"There is no section {name!r} in the report. Choose one of: {', '.join(SECTIONS)}.")
-    number = list(SECTIONS).index(name)
+    place = list(SECTIONS).index(name)
+    number = None if name in UNNUMBERED else place - 1
     missing = [notebook for notebook in SECTIONS[name] if report.results[notebook] is None]
-    words = {"number": number, "heading": report.environment.globals["w"]["sections"][name], "missing": missing}
-    body = f"{report.language}/{number:02d}_{name}.md.j2"
+    heading = report.environment.globals["w"]["sections"].get(name)
+    body = f"{report.language}/{name}.md.j2"
     try:
         text = report.environment.get_template("section.md.j2").render(
-            words, body=body, journal=report.journal, config=report.config
+            number=number, heading=heading, missing=missing, body=body
         )
-    except jinja2.UndefinedError as error:
+    except (jinja2.UndefinedError, KeyError) as error:
         raise StudyError(_other_version(report.run_name, error)) from error
     return typeset(text, report.language)
 
@@ -151,26 +156,35 @@ def _other_version(run_name: str, error) -> str:
     )
 
 
-def _environment(run_name: str, language: str, author: str, results: dict, scorecard: list) -> jinja2.Environment:
+def _environment(run_name: str, language: str, results: dict) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    words, facts = _words(language), gather(results, scorecard)
+    folder, words, numbering = RUNS / run_name, _words(language), Numbering()
+    journal = _read_json(folder / "run.json") or {}
+    facts = gather(results, _read_json(folder / "results" / SCORECARD) or [], journal)
+    source = figures.source(folder, results, language, words)
     environment.filters |= filters(language)
     environment.globals |= CONSTANTS | {
         "run_name": run_name,
-        "author": escape(author, quote=False),
         "language": language,
         "w": words,
         "r": {notebook.partition("_")[2] or notebook: result for notebook, result in results.items()},
         "ran": {notebook: result for notebook, result in results.items() if result},
         "not_run": [notebook for notebook, result in results.items() if not result],
         "facts": facts,
+        "journal": journal,
+        "artefacts": _artefacts(run_name),
         "batches_times_size": batches_times_size,
-        "figure": partial(_figure, FIGURES / run_name, words, facts["data"]["drawn"]),
+        "command": partial(step_command, run_name, journal.get("profile")),
+        "numbering": numbering,
+        "figure": partial(_figure, numbering, source, words),
+        "table": partial(_table, numbering, words),
+        "fig": partial(_cite, numbering, words, "figure"),
+        "tab": partial(_cite, numbering, words, "table"),
     }
     return environment
 
@@ -179,18 +193,48 @@ def _words(language: str) -> dict:
     return yaml.safe_load((TEMPLATES / check_parameter("language", language) / "words.yaml").read_text("utf-8"))
 
 
-def _figure(folder: Path, words: dict, drawn: bool, name: str, caption: str, kind: str = "") -> str:
-    """Return a figure as HTML with the image embedded, so that the notebook can be moved."""
-    path = folder / f"{name}.png"
-    if not path.is_file():
-        return f'\n<div class="warning">\n\n{words["no_figure"].format(name=path.name)}\n\n</div>\n'
-    image = base64.b64encode(path.read_bytes()).decode()
-    caption = f"{caption} {words['drawn_figure']}." if drawn else f"{caption}."
-    opening = f'<figure class="{kind}">' if kind else "<figure>"
-    return (
-        f'\n{opening}<img src="data:image/png;base64,{image}" alt="{escape(caption)}">'
-        f"<figcaption>{caption}</figcaption></figure>\n"
-    )
+def _figure(numbering: Numbering, source: figures.Source, words: dict, name: str, caption: str) -> str:
+    """Return a numbered figure as HTML with the image embedded, or a warning if it cannot be drawn."""
+    number = numbering.place("figure", name)
+    if numbering.counting:
+        return ""
+    picture = figures.picture(name, source)
+    caption = f"<strong>{words['figure']} {number}.</strong> {caption}."
+    if picture is None:
+        shown = f"<em>{words['no_figure'].format(notebook=figures.FIGURES[name].notebook)}</em>"
+    else:
+        width = f"width:{picture.centimetres:g}cm"
+        shown = f'<img src="{picture.src}" alt="{escape(picture.alt)}" style="{width}">'
+    return f'\n<figure id="figure-{name}">{shown}<figcaption>{caption}</figcaption></figure>\n'
+
+
+def _table(numbering: Numbering, words: dict, name: str, caption: str) -> str:
+    """Return the numbered caption of a table, which the table follows."""
+    number = numbering.place("table", name)
+    return f'\n<p class="caption" id="table-{name}"><strong>{words["table"]} {number}.</strong> {caption}.</p>\n'
+
+
+def _cite(numbering: Numbering, words: dict, kind: str, name: str) -> str:
+    """Return a link to a figure or a table by its number: figure 8."""
+    return f'<a href="#{kind}-{name}">{words["cited_as"][kind]}{NBSP}{numbering.cite(kind, name)}</a>'
+
+
+def _artefacts(run_name: str) -> dict[str, tuple[str, bool]]:
+    """Return what the course asks to hand in: the path inside the project, and whether it is there."""
+    paths = {
+        "notebooks": (RUNS, "07_test.ipynb"),
+        "results": (RUNS, f"results/{SCORECARD}"),
+        "config": (RUNS, "config.yaml"),
+        "tensorboard": (RUNS, "tensorboard"),
+        "checkpoint": (CHECKPOINTS, "best.pt"),
+        "figures": (FIGURES, ""),
+        "log": (RUNS, TEST_LOG),
+        "card": (RUNS, "MODEL_CARD.md"),
+    }
+    return {
+        name: (f"{root.name}/{run_name}/{path}", (root / run_name / path).exists())
+        for name, (root, path) in paths.items()
+    }
 
 
 def _read_json(path: Path) -> Any:

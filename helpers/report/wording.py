@@ -5,14 +5,20 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from html import escape
+from pathlib import Path
 
+import yaml
 from babel.dates import format_date
 from babel.numbers import format_decimal
 from jinja2 import Undefined
 
+from helpers.checks import Formatter
+
+CATALOGUES = Path(__file__).parent / "templates" / "report"
 NARROW, NBSP, MINUS = "\u202f", "\u00a0", "−"
 MISSING = "—"  # shown for a value that was not measured or does not exist
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+ABSOLUTE = re.compile(r"""(?<![\w.:/…])(?:~|[A-Za-z]:(?=[\\/]))?[\\/][^\s"',;]*?([^\s"',;\\/]+)/?(?=[\s"',;]|$)""")
 KEPT = re.compile(
     r"(```.*?```|`[^`\n]*`|<code>.*?</code>|<[^<>]+>)", re.DOTALL
 )  # code and tags, which are left unchanged
@@ -31,9 +37,13 @@ def filters(language: str) -> dict[str, Callable]:
         "power": power,
         "duration": duration,
         "date": date,
-        "reword": reword,
+        "day": day,
+        "told": told,
     }
-    return {name: partial(_or_missing, function, language) for name, function in spoken.items()} | {"code": code}
+    return {name: partial(_or_missing, function, language) for name, function in spoken.items()} | {
+        "code": code,
+        "discreet": discreet,
+    }
 
 
 def _or_missing(function: Callable, language: str, value, *options, **named) -> str:
@@ -98,22 +108,59 @@ def duration(seconds: float, *, language: str) -> str:
 def date(stamp: str, *, language: str) -> str:
     """Return an ISO time stamp as a date with the time in UTC, in the language's usual form."""
     moment = datetime.fromisoformat(stamp).astimezone(UTC)
-    day = format_date(moment, "d MMMM y", locale=language).replace(" ", NBSP, 1)
-    if language == "fr":
-        day = re.sub(r"^1(?!\d)", "1er", day)  # Babel's data (CLDR) has no ordinal
-    return f"{day}{' à' if language == 'fr' else ','} {moment:%H:%M} UTC"
+    return f"{day(stamp, language=language)}{' à' if language == 'fr' else ','} {moment:%H:%M} UTC"
 
 
-def reword(text: str, phrases: dict[str, str], *, language: str) -> str:
-    """Translate the known phrases and the number format of a check's English text; the result is escaped HTML."""
-    for english, own in phrases.items():
-        text = text.replace(english, own)
-    text = re.sub(r"(?<![\w.])-(?=\d)", MINUS, text)
-    if language == "fr":
-        text = re.sub(r"(?<=\d),(?=\d{3}\b)", NARROW, text)
-        text = re.sub(r"([\[{]\S+), (\S+[\]}])", r"\1 ; \2", text)
-        text = re.sub(r"(?<=\d)\.(?=\d)", ",", text)
-    return escape(text, quote=False)
+def day(stamp: str, *, language: str) -> str:
+    """Return the date of an ISO time stamp in UTC: 1er août 2026 or 1 August 2026."""
+    moment = datetime.fromisoformat(stamp).astimezone(UTC)
+    text = format_date(moment, "d MMMM y", locale=language).replace(" ", NBSP, 1)
+    return re.sub(r"^1(?!\d)", "1er", text) if language == "fr" else text  # Babel's data (CLDR) has no ordinal
+
+
+class _Spoken(Formatter):
+    """Fill the fields of a check's text in a language: its numbers as there, words translated, names as code."""
+
+    def __init__(self, words: dict, language: str):
+        self.words, self.language = words, language
+
+    def format_field(self, value, format_spec):
+        if isinstance(value, list):
+            return self.words["separator"].join(self.format_field(item, format_spec) for item in value)
+        if isinstance(value, str):
+            return self.words["values"].get(value) or code(value)
+        return "NaN" if value is None else self._number(value, format_spec)
+
+    def _number(self, value: float, spec: str) -> str:
+        if spec.endswith("f"):
+            return fixed(value, int(spec.rpartition(".")[2][:-1]), language=self.language)
+        if spec.endswith("e"):
+            return power(value, language=self.language)
+        return (small if spec == "g" else partial(fixed, digits=0))(value, language=self.language)
+
+
+def told(check: dict, part: str, words: dict, *, language: str) -> str:
+    """Return a check's "name", "expected" or "measured" in the language, as HTML.
+
+    The catalogue `words["checks"]` gives the text for each English template. Where a noun agrees with a number, it is
+    a list of the singular and the plural, and the number is the template's first field.
+    """
+    template = check[part]
+    own = words["checks"].get(template, template)
+    if isinstance(own, list):
+        first = next(field for _, field, _, _ in Formatter().parse(template) if field)
+        own = _agreed(check["values"][first], *own, language)
+    return _Spoken(words, language).vformat(escape(own, quote=False), (), check["values"])
+
+
+def discreet(text) -> str:
+    """Return a text without the folders of absolute paths, which name the user or the machine: …/celeba."""
+    return ABSOLUTE.sub(r"…/\1", str(text))
+
+
+def catalogue(language: str) -> dict:
+    """Return the words and sentences of the report in one language, from its words.yaml."""
+    return yaml.safe_load((CATALOGUES / language / "words.yaml").read_text(encoding="utf-8"))
 
 
 def code(value) -> str:

@@ -15,8 +15,12 @@ from helpers.errors import StudyError
 def choose_device(name: str = "auto") -> torch.device:
     """Return the torch device; "auto" is CUDA if this torch build has kernels for the GPU, else the CPU.
 
-    Raises StudyError if "cuda" is asked for and cannot be used.
+    Raises StudyError if "cuda" is asked for and cannot be used, and for any other name, such as "mps".
     """
+    if name not in ("auto", "cpu", "cuda"):
+        raise StudyError(
+            f'device="{name}" is not one of auto, cpu and cuda. Apple\'s GPU (mps) is not used: choose cpu.'
+        )
     problem = cuda_problem()
     if name == "cuda" and problem:
         raise StudyError(f'device="cuda" cannot be used: {problem} Choose device="cpu", or device="auto".')
@@ -66,12 +70,18 @@ def _cpu_info(field: str) -> str:
 
 
 def autocast(device: torch.device, precision: str):
-    """Return the autocast context for `precision`; "auto" is bf16 on a GPU with bf16 instructions, else fp32.
+    """Return the autocast context for `precision`, as `precision_used` understands it.
 
     On a GPU, PyTorch may compute the convolutions of "fp32" in TF32.
     """
-    low = precision == "bf16" or (precision == "auto" and device.type == "cuda" and _gpu_has_bf16())
-    return torch.autocast(device.type, torch.bfloat16, enabled=low)
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision_used(device, precision) == "bf16")
+
+
+def precision_used(device: torch.device, precision: str) -> str:
+    """Return "bf16" or "fp32"; for "auto", bf16 on a GPU with bf16 instructions, else fp32."""
+    if precision != "auto":
+        return precision
+    return "bf16" if device.type == "cuda" and _gpu_has_bf16() else "fp32"
 
 
 @cache

@@ -1,5 +1,6 @@
-"""Files: text written as a whole, JSON lines, checksums, and web pages saved as data."""
+"""Files: text written as a whole, JSON lines, checksums, and what is saved in the place of data."""
 
+import contextlib
 import hashlib
 import json
 import math
@@ -15,13 +16,20 @@ WHEN_UNWRITABLE = "Free some space, or make the folder writable."
 
 
 def write_text(path: Path, text: str):
-    """Write a text file as a whole or not at all; raise StudyError if the folder is read-only or the disk is full."""
+    """Write a text file as UTF-8; see `write_bytes`."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes):
+    """Write a file as a whole or not at all; raise StudyError if the folder is read-only or the disk is full."""
     partial = path.with_name(f"{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
+        partial.write_bytes(content)
         os.replace(partial, path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise StudyError(f"{path} cannot be written ({error.strerror or error}). {WHEN_UNWRITABLE}") from error
 
 
@@ -54,23 +62,30 @@ def file_md5(path: Path) -> str:
         return hashlib.file_digest(file, "md5").hexdigest()
 
 
-def is_html(path: Path) -> bool:
-    """Return whether a file is a web page, whatever its name."""
-    with open(path, "rb") as file:
-        beginning = file.read(256).lstrip().lower()
-    return beginning.startswith((b"<!doctype html", b"<html"))
-
-
-def refuse_html(path: Path):
-    """Raise StudyError if a file is a web page.
-
-    Google Drive sends a quota page instead of a file that is downloaded too often, and clients save it as the data.
-    """
-    if is_html(path):
-        raise StudyError(
-            f"{path} is a web page saved under the name of a data file (a quota or error page). "
-            "Delete it and download the file again."
+def stand_in(beginning: bytes) -> str:
+    """Return what stands in the place of data, by a file's first bytes: a web page, a Git LFS pointer; "" for data."""
+    beginning = beginning.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if beginning[:14].lower().startswith((b"<!doctype html", b"<html")):
+        # Google Drive sends such a page for a file that is downloaded too often, and clients save it as the data.
+        return (
+            "a web page saved under the name of a data file (a quota or error page). Delete it and download the file "
+            "again"
         )
+    if beginning.startswith(b"version https://git-lfs.github.com/spec/"):
+        return "a Git LFS pointer, a small text in the place of the file. Run git lfs pull in its repository"
+    return ""
+
+
+def beginning(path: Path) -> bytes:
+    """Return the first bytes of a file, enough for `stand_in`."""
+    with open(path, "rb") as file:
+        return file.read(256)
+
+
+def refuse_stand_in(path: Path):
+    """Raise StudyError if a file is a web page or a Git LFS pointer instead of data."""
+    if found := stand_in(beginning(path)):
+        raise StudyError(f"{path} is {found}.")
 
 
 def plain(value):

@@ -1,19 +1,25 @@
 """Where a result comes from: versions, device, commit and user."""
 
 import getpass
+import hashlib
 import platform
 import socket
 import subprocess
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from helpers.config import ROOT
-from helpers.system.devices import describe
+from helpers.system.devices import describe, precision_used
+
+HELPERS = Path(__file__).resolve().parent.parent
 
 
-def environment(device: torch.device) -> dict:
-    """Return what a result was computed with: versions, device and git commit."""
+def environment(device: torch.device, precision: str) -> dict:
+    """Return what a result was computed with: versions, device, precision ("fp32" or "bf16") and git commit."""
     return {
         "python": platform.python_version(),
         "torch": str(torch.__version__),
@@ -21,6 +27,7 @@ def environment(device: torch.device) -> dict:
         "platform": platform.platform(),
         "device": describe(device),
         "device_type": device.type,
+        "precision": precision_used(device, precision),
         "git_commit": _git_commit(),
     }
 
@@ -47,3 +54,15 @@ def user() -> str:
     except (KeyError, OSError):  # a container's user may have no name
         name = "unknown"
     return f"{name}@{socket.gethostname()}"
+
+
+@cache
+def code_digest(parts: Iterable[str]) -> str:
+    """Return a digest of the Python code of some rooms or files of `helpers`, as 16 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for part in parts:
+        path = HELPERS / part
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            digest.update(f"{file.relative_to(HELPERS).as_posix()}\0".encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]

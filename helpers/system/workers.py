@@ -1,5 +1,6 @@
 """Parallel processes that return their results in order."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -36,14 +37,21 @@ def in_order(function: Callable, tasks: Iterable, workers: int) -> Iterator:
     if workers > 1:
         # Spawned on every system: forking a process in which PyTorch or Jupyter has threads may hang.
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(workers, context, _start_worker)
         try:
-            yield from _from_pool(pool, function, tasks, waiting, AHEAD * workers)
+            with _pool(workers, context) as pool:
+                yield from _from_pool(pool, function, tasks, waiting, AHEAD * workers)
         except (BrokenProcessPool, OSError):
-            pass
-        finally:
-            pool.shutdown(cancel_futures=True)
+            pass  # such as an unwritable /dev/shm, where the pool's locks lie
     yield from map(function, chain((task for task, _ in waiting), tasks))
+
+
+@contextlib.contextmanager
+def _pool(workers: int, context) -> Iterator[ProcessPoolExecutor]:
+    pool = ProcessPoolExecutor(workers, context, _start_worker)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _from_pool(pool: ProcessPoolExecutor, function: Callable, tasks: Iterator, waiting: deque, ahead: int) -> Iterator:

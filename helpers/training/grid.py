@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from filelock import FileLock, Timeout
 
 from helpers.config import FACTORS, Config
 from helpers.data.batches import Split
@@ -25,7 +26,9 @@ from helpers.models.networks import build_for, count_parameters, forward_flop
 from helpers.system.devices import choose_device
 from helpers.system.files import append_json, read_jsons
 from helpers.system.progress import bar, line
+from helpers.system.provenance import code_digest
 from helpers.training.loop import fit
+from helpers.training.state import ROOMS
 
 ATTEMPTS = 2  # per trial, before it is left out of the results
 BACKWARD_TOO = 3  # cost of a training step in forward passes; the backward pass costs about two (Kaplan et al., 2020)
@@ -48,20 +51,40 @@ def run_grid(
     data: str,
     recorder: Callable[[str], Callable | None] = lambda name: None,
     at_once: int = 1,
+    resume: Callable[[str], Path | None] = lambda name: None,
 ) -> pd.DataFrame:
     """Train every trial that is not yet in `path`, `at_once` trials at a time; return one row per finished trial.
 
     `path` is a JSONL file with one line per finished or failed trial. `data` is the dataset's fingerprint: a trial on
-    other data is another trial. A trial that fails is tried again after the others. If it fails again, it is missing
-    from the table and the next call tries it again. `recorder(name)` returns a function that is called with every row
-    of a finished trial's history, or None. Raises StudyError if every trial failed, or if a process was killed.
+    other data, or trained by other code, is another trial. `resume(name)` returns the file in which the state of a
+    trial is kept until it is finished, as for `fit`. A trial that fails is tried again after the others. If it fails
+    again, it is missing from the table and the next call tries it again. `recorder(name)` returns a function that is
+    called with every row of a finished trial's history, or None. Raises StudyError if every trial failed, if a process
+    was killed, or if another process is training this grid.
     """
+    with _only_one(path):
+        return _run_grid(trials, train, valid, path, data, recorder, at_once, resume)
+
+
+@contextlib.contextmanager
+def _only_one(path: Path):
+    """Lock a grid's file; StudyError if another process has locked it. The lock ends with the process that holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(f"{path}.lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise StudyError(f"Another process is training the grid in {path}. Wait until it ends, or stop it.") from error
+
+
+def _run_grid(trials, train, valid, path, data, recorder, at_once, resume) -> pd.DataFrame:
     done = read_trials(path)
     left = [trial for trial in trials if _key(trial, data) not in done]
     finished, one_seed = len(trials) - len(left), len({trial.seed for trial in trials}) == 1
     for _attempt in range(ATTEMPTS):
         failed, several = [], min(at_once, len(left))
-        results = side_by_side(left, train, valid, several) if several > 1 else one_by_one(left, train, valid)
+        jobs = [(trial, resume(run_name(trial))) for trial in left]
+        results = side_by_side(jobs, train, valid, several) if several > 1 else one_by_one(jobs, train, valid)
         for trial, result in bar(results, total=len(left), desc="grid", unit="trial"):
             if "error" in result:
                 failed.append(trial)
@@ -71,6 +94,8 @@ def run_grid(
             key, finished = _key(trial, data), finished + 1
             done[key] = {"key": key, **result}
             append_json(path, done[key])
+            if state := resume(run_name(trial)):
+                state.unlink(missing_ok=True)
             if record := recorder(trial_name(trial) if one_seed else run_name(trial)):
                 for row in result["history"]:
                     record(row)
@@ -94,9 +119,9 @@ def _in_words(result: dict) -> str:
 
 
 def _key(trial: Config, data: str) -> str:
-    """Return a hash of the trial's parameters and the data; the run's name and the data's place do not count."""
+    """Return a hash of the trial's parameters, the data and the code; names and places do not count."""
     settings = {k: v for k, v in trial.to_dict().items() if k not in ("run_name", "data_root", "allow_missing")}
-    return hashlib.sha256(json.dumps([settings, data], sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([settings, data, code_digest(ROOMS)], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def read_trials(path: Path) -> dict[str, dict]:
@@ -112,10 +137,10 @@ def trial_name(config: Config) -> str:
     return f"lr{config.lr:g}_wd{config.weight_decay:g}_ch{config.channels_block3}_do{config.dropout:g}"
 
 
-def run_trial(trial: Config, train: Split, valid: Split) -> dict:
+def run_trial(trial: Config, train: Split, valid: Split, resume: Path | None = None) -> dict:
     """Train one trial; return its factors, the scores of its last epoch and its history, all fit for JSON."""
     model = build_for(trial, choose_device(trial.device))
-    history = fit(model, train, valid, trial, label=trial_name(trial))
+    history = fit(model, train, valid, trial, label=trial_name(trial), resume=resume)
     last = history.iloc[-1]
     # A diverged trial counts as finished and ranks last. Its losses are None, since JSON has no NaN.
     finite = math.isfinite(last["train_loss"]) and math.isfinite(last["val_loss"])
@@ -135,10 +160,10 @@ def run_trial(trial: Config, train: Split, valid: Split) -> dict:
     }
 
 
-def try_trial(trial: Config, train: Split, valid: Split) -> dict:
+def try_trial(trial: Config, train: Split, valid: Split, resume: Path | None = None) -> dict:
     """Return `run_trial`'s result, or {"error": message} if the training fails, so that the other trials continue."""
     try:
-        return run_trial(trial, train, valid)
+        return run_trial(trial, train, valid, resume)
     except StudyError:
         raise
     except Exception as error:  # any kind: out of memory, a CUDA error, a bug that only one trial shows
@@ -160,13 +185,16 @@ def how_many_at_once(trials: list[Config], images: int, device: torch.device) ->
     return max(1, min(torch.get_num_threads(), len(trials), room))
 
 
-def one_by_one(trials: list[Config], train: Split, valid: Split) -> Iterator[tuple[Config, dict]]:
+Job = tuple[Config, Path | None]  # a trial, and the file for its state
+
+
+def one_by_one(jobs: list[Job], train: Split, valid: Split) -> Iterator[tuple[Config, dict]]:
     """Yield each trial and its result from `try_trial`, in order."""
-    for trial in trials:
-        yield trial, try_trial(trial, train, valid)
+    for trial, resume in jobs:
+        yield trial, try_trial(trial, train, valid, resume)
 
 
-def side_by_side(trials: list[Config], train: Split, valid: Split, at_once: int) -> Iterator[tuple[Config, dict]]:
+def side_by_side(jobs: list[Job], train: Split, valid: Split, at_once: int) -> Iterator[tuple[Config, dict]]:
     """Yield each trial and its result as soon as it is finished, with `at_once` trials in parallel processes.
 
     The CPU threads are divided among the processes, which map the images from one file. The processes end if the
@@ -180,7 +208,7 @@ def side_by_side(trials: list[Config], train: Split, valid: Split, at_once: int)
         threads = max(1, torch.get_num_threads() // at_once)
         pool = ProcessPoolExecutor(at_once, context, _start_worker, (file, train.device, threads, theirs))
         try:
-            futures = {pool.submit(_work, trial): trial for trial in trials}
+            futures = {pool.submit(_work, *job): job[0] for job in jobs}
             for future in as_completed(futures):
                 yield futures[future], future.result()
         except BrokenProcessPool as error:
@@ -214,5 +242,5 @@ def _leave_with(parent):
     os._exit(1)
 
 
-def _work(trial: Config) -> dict:
-    return try_trial(trial, *_splits)
+def _work(trial: Config, resume: Path | None) -> dict:
+    return try_trial(trial, *_splits, resume)

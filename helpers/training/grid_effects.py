@@ -16,7 +16,8 @@ def by_trial(trainings: pd.DataFrame) -> pd.DataFrame:
 
     `trainings` has one row per trial and seed. Trials that lack a seed rank behind complete ones, and trials with a
     diverged seed, which have no mean loss, rank last. Ties go to the smaller network. `history` is the
-    mean over the seeds, epoch by epoch, as every other figure of the row is.
+    mean over the seeds, epoch by epoch, as every other figure of the row is, with the range of the valid loss
+    (val_loss_low, val_loss_high).
     """
     trials = trainings.astype(dict.fromkeys(MEASURED, float)).groupby("name", sort=False)
     table = trials[[*FACTORS, "parameters", "max_epochs"]].first()
@@ -34,7 +35,11 @@ def by_trial(trainings: pd.DataFrame) -> pd.DataFrame:
 
 def _mean_history(histories: pd.Series) -> list[dict]:
     rows = pd.concat([pd.DataFrame(history) for history in histories])
-    return rows.groupby("epoch", as_index=False).mean().to_dict("records") if len(rows) else []
+    if not len(rows):
+        return []
+    epochs = rows.groupby("epoch")
+    mean, losses = epochs.mean(), epochs["val_loss"]
+    return mean.assign(val_loss_low=losses.min(), val_loss_high=losses.max()).reset_index().to_dict("records")
 
 
 def best_trial(table: pd.DataFrame) -> dict:
@@ -143,11 +148,9 @@ def _one_further(factor: str, best: float, neighbour: float) -> float | None:
     return int(8 * round(further / 8)) if factor == "channels_block3" else float(f"{further:.2g}")
 
 
-def curves_by_factor(trials: list[dict], best: dict, factor: str) -> dict[str, pd.DataFrame]:
+def curves_by_factor(trials: list[dict], best: dict, factor: str) -> dict[float, pd.DataFrame]:
     """Return the histories of the best trial and of those that differ from it only in `factor`, by its value."""
-    return {
-        f"{factor} {trial[factor]:g}": pd.DataFrame(trial["history"]) for trial in alike_but_for(factor, trials, best)
-    }
+    return {trial[factor]: pd.DataFrame(trial["history"]) for trial in alike_but_for(factor, trials, best)}
 
 
 def alike_but_for(factor: str, trials: list[dict], best: dict) -> list[dict]:

@@ -1,9 +1,12 @@
 """Training, prediction and evaluation on one device."""
 
+import contextlib
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,11 +15,13 @@ from torch import nn
 
 from helpers.config import Config
 from helpers.data.batches import Split, batches_per_epoch, normalise, training_batches
+from helpers.errors import StudyError
 from helpers.evaluation import metrics
 from helpers.models.networks import build_for
 from helpers.system.devices import autocast, keep_freed_memory
 from helpers.system.progress import bar, line
-from helpers.training.optim import WeightAverage, build_optimizer, build_step, learning_rates, set_lr
+from helpers.training.optim import build_step, learning_rates, set_lr
+from helpers.training.state import Saver, StateFile, TrainingState, identity
 
 EVALUATION_BATCH = 512
 
@@ -58,6 +63,7 @@ def fit(
     measure_on: Split | None = None,
     on_epoch: Callable[[dict, nn.Module], None] | None = None,
     label: str = "train",
+    resume: Path | None = None,
 ) -> pd.DataFrame:
     """Train `model` in place for `config.max_epochs` epochs and return its history, one row per epoch.
 
@@ -66,40 +72,44 @@ def fit(
     training images, train_eval_loss is their loss in eval mode without augmentation, comparable with val_loss.
     `on_epoch(row, model)` is called after each epoch. Training stops after an epoch whose train loss is not finite.
     With `config.ema`, the EMA weights are evaluated, passed to `on_epoch`, and copied into `model` at the end.
+
+    With `resume`, the state of the training is saved in that file after each epoch, and after the current step if it
+    is interrupted (SIGINT, SIGTERM). The next call with the same arguments continues from there and ends
+    with the same weights and history as a training without interruption, apart from the times. An `on_epoch` that
+    keeps something has to have `state_dict` and `load_state_dict` then, as `KeepBest` does; {} is loaded at the start.
+    Raises StudyError if the GPU has too little memory for the batches.
     """
     keep_freed_memory()
-    generator = torch.Generator().manual_seed(config.seed)
-    torch.manual_seed(config.seed)  # for dropout
-    optimizer = build_optimizer(model, config)
-    step, measured = build_step(model, optimizer, config), model
-    if config.ema:
-        average = WeightAverage(model, config.ema)
-        step, measured = average.after(step), average.model
-    steps = batches_per_epoch(train, config.batch_size)
+    state = TrainingState(model, config)
+    file = None
+    if resume:
+        images = {"train": train, "valid": valid, "measured": measure_on}
+        file = StateFile(resume, identity(config, images, state.device, augmented))
+    step, steps = build_step(model, state.optimizer, config), batches_per_epoch(train, config.batch_size)
+    step = state.average.after(step) if state.average else step
     rates = learning_rates(config, config.max_epochs * steps)
-    history = []
-    for epoch in bar(range(1, config.max_epochs + 1), desc=label, unit="epoch"):
-        started = time.perf_counter()
-        batches = training_batches(train, config.batch_size, generator, augmented)
-        train_loss = _train_epoch(model, batches, step, optimizer, rates[(epoch - 1) * steps : epoch * steps])
-        seconds = time.perf_counter() - started
-        row = {
-            "epoch": epoch,
-            "train_loss": train_loss,
-            **_evaluation(measured, valid, measure_on, config.precision),
-            "lr": rates[epoch * steps],
-            "seconds": seconds,
-            "images_per_second": len(train) / seconds,
-        }
-        history.append(row)
-        line(f"{label} epoch {epoch}/{config.max_epochs}: {_in_words(row)}")
-        if on_epoch:
-            on_epoch(row, measured)
-        if not math.isfinite(train_loss):
-            line(f"{label}: the train loss is {train_loss}, so training stops: it has diverged.")
-            break
-    model.load_state_dict(measured.state_dict())
-    return pd.DataFrame(history)
+    with Saver(state, file, on_epoch, label) as saver, _memory_explained(config.batch_size):
+        for epoch in bar(saver.epochs_left(config.max_epochs), desc=label, unit="epoch"):
+            batches = training_batches(train, config.batch_size, state.generator, augmented)
+            _train_epoch(state, batches, step, rates[(epoch - 1) * steps : epoch * steps], saver.after_step)
+            row = {
+                "epoch": epoch,
+                "train_loss": state.mean_loss(),
+                **_evaluation(state.measured, valid, measure_on, config.precision),
+                "lr": rates[epoch * steps],
+                "seconds": state.seconds,
+                "images_per_second": len(train) / state.seconds,
+            }
+            line(f"{label} epoch {epoch}/{config.max_epochs}: {_in_words(row)}")
+            if (bad := state.first_not_finite()) is not None:
+                print(_divergence(label, row, state.history, bad, rates[(epoch - 1) * steps + bad]))
+            if on_epoch:
+                on_epoch(row, state.measured)
+            saver.after_epoch(row)
+            if bad is not None:
+                break
+    model.load_state_dict(state.measured.state_dict())
+    return pd.DataFrame(state.history)
 
 
 class KeepBest:
@@ -108,6 +118,14 @@ class KeepBest:
     def __init__(self):
         self.row: dict | None = None
         self.weights: dict[str, torch.Tensor] | None = None
+
+    def state_dict(self) -> dict:
+        """Return what is kept, for the file from which an interrupted training continues."""
+        return {"row": self.row, "weights": self.weights}
+
+    def load_state_dict(self, state: dict):
+        """Take over what an interrupted training had kept; {} stands for the start of a new training."""
+        self.row, self.weights = state.get("row"), state.get("weights")
 
     def __call__(self, row: dict, model: nn.Module):
         if row["val_loss"] < (self.row["val_loss"] if self.row else math.inf):
@@ -119,17 +137,25 @@ class KeepBest:
             model.load_state_dict(self.weights)
 
 
-def fit_seeds(seeds: list[int], train: Split, valid: Split, config: Config) -> pd.DataFrame:
+def fit_seeds(
+    seeds: list[int],
+    train: Split,
+    valid: Split,
+    config: Config,
+    resume: Callable[[str], Path | None] = lambda name: None,
+) -> pd.DataFrame:
     """Train the network once per seed; return one row per seed: seed, epoch, and `every_score` on valid.
 
     The scores are those of the epoch with the lowest valid loss; they are missing if the training diverged. All seeds
     use the same images; the initial weights, the order, the augmentation and the dropout depend on the seed.
+    `resume(name)` returns the file in which the state of a training is kept, as for `fit`.
     """
     rows = []
     for seed in dict.fromkeys(seeds):
         seeded, best = config.but(seed=seed), KeepBest()
         model = build_for(seeded, train.device)
-        fit(model, train, valid, seeded, on_epoch=best, label=f"seed {seed}")
+        name = f"seed {seed}"
+        fit(model, train, valid, seeded, on_epoch=best, label=name, resume=resume(name))
         if best.row is None:
             rows.append({"seed": seed})
             continue
@@ -138,16 +164,44 @@ def fit_seeds(seeds: list[int], train: Split, valid: Split, config: Config) -> p
     return pd.DataFrame(rows)
 
 
-def _train_epoch(model: nn.Module, batches, step, optimizer, rates: list[float]) -> float:
-    """Train for one epoch; return its mean loss over images, summed on the device and read once at the end."""
-    model.train()
-    total, count, current = 0.0, 0, None
-    for (images, targets), lr in zip(batches, rates, strict=True):
+def _train_epoch(state: TrainingState, batches: Iterator, step, rates: list[float], after_step: Callable[[], None]):
+    """Train for one epoch, from the step at which it was interrupted, if it was.
+
+    The losses stay on the device until the epoch is finished, so that the device never waits for this loop.
+    """
+    state.model.train()
+    started, current = time.perf_counter() - state.seconds, None
+    for (images, targets), lr in islice(zip(batches, rates, strict=True), len(state.losses), None):
         if lr != current:
-            set_lr(optimizer, lr)
+            set_lr(state.optimizer, lr)
             current = lr
-        total, count = total + step(images, targets) * len(images), count + len(images)
-    return float(total) / count
+        state.losses.append(step(images, targets))
+        state.sizes.append(len(images))
+        state.seconds = time.perf_counter() - started
+        after_step()
+
+
+@contextlib.contextmanager
+def _memory_explained(batch_size: int):
+    """Turn CUDA's error for want of memory into one that names the batch size to try."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise StudyError(
+            f"The GPU has too little free memory for batches of {batch_size} images. Try "
+            f"batch_size = {max(2, batch_size // 2)}, and close other programs that use this GPU."
+        ) from error
+
+
+def _divergence(label: str, row: dict, history: list[dict], step: int, lr: float) -> str:
+    """Return the message about a loss that is not finite: where it began, and the best epoch before it."""
+    sound = [earlier for earlier in history if math.isfinite(earlier["val_loss"])]
+    best = min(sound, key=lambda earlier: earlier["val_loss"], default=None)
+    kept = f"The best epoch before it is {best['epoch']}." if best else "No epoch before it had a finite loss."
+    return (
+        f"{label}: the train loss is not finite from step {step + 1} of epoch {row['epoch']} on (lr {lr:.3g}). "
+        f"The training has diverged and stops. {kept}"
+    )
 
 
 def _evaluation(model: nn.Module, valid: Split, measure_on: Split | None, precision: str) -> dict[str, float]:

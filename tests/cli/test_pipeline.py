@@ -1,7 +1,11 @@
 """The pipeline's checks before anything runs, and what is kept when something fails."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
 
 import nbformat
 import papermill
@@ -12,7 +16,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from helpers import study
 from helpers.cli import pipeline, planning
 from helpers.cli.planning import Study
-from helpers.config import RUNS
+from helpers.config import CHECKPOINTS, RUNS
 from helpers.errors import StudyError
 
 
@@ -51,6 +55,32 @@ def test_a_wrong_setting_is_told_before_anything_runs(settings, message):
 def test_a_wrong_option_is_told_before_anything_runs(asked, message):
     with pytest.raises(StudyError, match=message):
         planned(**asked)
+
+
+@pytest.mark.parametrize(
+    ("settings", "asked", "message"),
+    [
+        (["run_name=mine"], {}, "-p run_name: .*--run-name"),
+        (["06_final.run_name=mine"], {}, "-p 06_final.run_name: .*--run-name"),
+        (["06_final.max_epochs=3"], {"only": "05_grid"}, "06_final is not run .only 05_grid.*no effect"),
+        (["grid_lr=[0.1]"], {"start": "06_final"}, "no notebook that is run has this parameter"),
+        (["07_test.checkpoint=nothing.pt"], {}, "07_test.checkpoint: there is no checkpoint /.*nothing.pt"),
+        (["07_test.compare_with=nothing.pt"], {}, "07_test.compare_with: there is no checkpoint"),
+    ],
+)
+def test_a_setting_that_would_have_no_effect_is_refused(settings, asked, message):
+    with pytest.raises(StudyError, match=message):
+        planned(*settings, **asked)
+
+
+def test_paths_of_checkpoints_are_made_absolute_for_the_kernels(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.pt").touch()
+    assert planned("07_test.checkpoint=mine.pt")["07_test"]["checkpoint"] == str(tmp_path / "mine.pt")
+    later = str(CHECKPOINTS / "demo" / "last.pt")  # 06 of this run makes it
+    assert planned(f"07_test.checkpoint={later}")["07_test"]["checkpoint"] == later
+    with pytest.raises(StudyError, match="there is no checkpoint"):
+        planned(f"07_test.checkpoint={later}", start="07_test")
 
 
 def test_an_unknown_profile_is_told():
@@ -132,7 +162,6 @@ def own_notebooks(monkeypatch, tmp_path):
     for module in (study, pipeline, planning):
         monkeypatch.setattr(module, "NOTEBOOKS", tmp_path)
     monkeypatch.setattr(planning, "ORDER", ("01_data", "05_grid"))
-    monkeypatch.setattr(pipeline, "make_report", lambda *args, **options: None)
     monkeypatch.setattr(sys, "argv", ["helpers", "run", "--profile", "demo"])
     return tmp_path
 
@@ -142,7 +171,7 @@ def test_a_failing_notebook_stops_the_run_keeps_its_traceback_and_from_goes_on(o
     with pytest.raises(StudyError, match="05_grid failed: ZeroDivisionError") as caught:
         pipeline.run_study(Study("demo", run_name="stumble"))
     folder = RUNS / "stumble"
-    assert str(folder / "05_grid.ipynb") in str(caught.value) and "--from 05_grid" in str(caught.value)
+    assert str(folder / "05_grid.ipynb") in str(caught.value) and "run the same command again" in str(caught.value)
     executed = nbformat.read(folder / "05_grid.ipynb", as_version=4)
     assert any(
         output.get("ename") == "ZeroDivisionError" for cell in executed.cells for output in cell.get("outputs", [])
@@ -154,10 +183,15 @@ def test_a_failing_notebook_stops_the_run_keeps_its_traceback_and_from_goes_on(o
     }
 
     (own_notebooks / "fail").unlink()
-    pipeline.run_study(Study("demo", run_name="stumble", start="05_grid"))
+    told = capsys.readouterr().out
+    assert "first" in told and "01_data (1/2): it is not done" in told
+    pipeline.run_study(Study("demo", run_name="stumble"))
     journal = json.loads((folder / "run.json").read_text())
     assert journal["notebooks"]["05_grid"]["status"] == "done" and len(journal["commands"]) == 2
-    assert "first" in (folder / "logs" / "01_data.log").read_text() and "second" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "01_data (1/2): done before" in told and "first" not in told and "second" in told
+    pipeline.run_study(Study("demo", run_name="stumble", fresh=True))
+    assert "first" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -167,11 +201,6 @@ def test_the_lock_is_free_again_after_a_failure(own_notebooks, drawn):
             pipeline.run_study(Study("demo", run_name="again", only="05_grid"))
 
 
-def test_a_report_of_a_run_that_is_not_there_is_told():
-    with pytest.raises(StudyError, match="There is no run 'nowhere'"):
-        pipeline.make_report("nowhere")
-
-
 @pytest.mark.slow
 def test_papermill_alone_tells_a_bad_value_as_the_notebook_does(tmp_path, drawn):
     notebook = str(pipeline.NOTEBOOKS / "06_final.ipynb")
@@ -179,3 +208,23 @@ def test_papermill_alone_tells_a_bad_value_as_the_notebook_does(tmp_path, drawn)
         papermill.execute_notebook(
             notebook, str(tmp_path / "out.ipynb"), {"max_epochs": -1, "data_root": "drawn"}, progress_bar=False
         )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "status", "times"), [(signal.SIGTERM, 143, 2), (signal.SIGINT, 130, 1)])
+def test_an_interrupted_run_saves_its_training_and_the_same_command_continues_it(drawn, tmp_path, kind, status, times):
+    command = [sys.executable, "-m", "helpers", "run", "--profile", "demo", "--only", "06_final"]
+    command += ["--data-root", str(drawn), "-p", "06_final.max_epochs=500", "-p", "06_final.train_images=32"]
+    environment = os.environ | {"CELEBA_STUDY_HOME": str(tmp_path)}
+    for attempt in range(1, times + 1):
+        program = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        state = tmp_path / "runs/demo/resume/06_final/final.pt"
+        began, before = time.monotonic(), state.stat().st_mtime_ns if state.exists() else 0
+        while not (state.exists() and state.stat().st_mtime_ns > before):
+            assert program.poll() is None and time.monotonic() - began < 120
+            time.sleep(0.1)
+        program.send_signal(kind)
+        told, errors = program.communicate(timeout=120)
+        assert program.returncode == status and "06_final was interrupted. Run the same command again" in errors
+        assert "The state is saved." in told and ("were done before" in told) == (attempt == 2)
+    assert json.loads((tmp_path / "runs/demo/run.json").read_text())["notebooks"]["06_final"]["status"] == "interrupted"

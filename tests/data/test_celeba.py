@@ -197,14 +197,14 @@ FAULTS = {
     html_attributes: "list_attr_celeba.txt is a web page",
     html_zip: "img_align_celeba.zip is a web page",
     broken_zip: "not a readable zip",
-    row_lost: "announces 300 rows but has 299",
+    row_lost: "announces 300 rows in its first line but has 299",
     row_twice: "000001.jpg more than once",
-    partition_disagrees: "disagree on 4 images",
-    identity_disagrees: "disagree on 1 images",
+    partition_disagrees: "list_eval_partition.txt .300 images. lacks 2 of the 300 images",
+    identity_disagrees: "lacks 1 of the 300 images that list_attr_celeba.txt lists: 000300.jpg",
     foreign_split: "must be 0, 1 or 2",
-    foreign_label: "attribute values other than -1/1 or 0/1",
-    words_for_numbers: "is not in CelebA's format",
-    another_file: "not CelebA's attribute file",
+    foreign_label: r"list_attr_celeba.txt, line 3 .000001.jpg.: 5_o_Clock_Shadow has the value 5",
+    words_for_numbers: r"list_eval_partition.txt, line 1 .000001.jpg.: the split is 'zero'",
+    another_file: "has no column for Smiling",
 }
 
 

@@ -1,5 +1,6 @@
 """The results of a study, made up: what every notebook would have written, and the run that the report reads."""
 
+import base64
 import json
 
 from helpers.config import ATTRIBUTES, RECIPE, Config
@@ -24,7 +25,8 @@ def row(epoch: int, loss: float, **more) -> dict:
 
 
 def a_check(name: str, passed: bool = True, severity: str = "fault") -> dict:
-    return {"name": name, "expected": "0.5", "measured": "12,345", "passed": passed, "severity": severity}
+    texts = {"name": name, "expected": "{wanted:g}", "measured": "{found:,}", "values": {"wanted": 0.5, "found": 12345}}
+    return texts | {"passed": passed, "severity": severity}
 
 
 def trial(lr: float, dropout: float, loss: float | None) -> dict:
@@ -200,7 +202,9 @@ SPECIFIC = {
         "trained_on": "CelebA",
         "persons": 1000,
         "whole_test": True,
-        "openings": [{"when": "2026-11-22T15:57:11+00:00", "who": "ada@lovelace"}],
+        "openings": [
+            {"when": "2026-11-22T15:57:11+00:00", "who": "ada@lovelace", "checkpoints": {"/home/ada/best.pt": "0"}}
+        ],
         "intervals": intervals(0.91),
         "valid_interval": {"value": 0.9312, "low": 0.92, "high": 0.94},
         "groups": [
@@ -277,7 +281,7 @@ def full_study() -> dict[str, dict]:
             "data": {
                 "source": "CelebA",
                 "drawn": False,
-                "root": "/data/celeba",
+                "root": "/home/ada/celeba",
                 "images": sum(OFFICIAL_SIZES.values()),
                 "listed": sum(OFFICIAL_SIZES.values()),
                 "split_sizes": OFFICIAL_SIZES,
@@ -288,7 +292,7 @@ def full_study() -> dict[str, dict]:
                 "fingerprint": "0123456789abcdef",
             },
             "environment": {"python": "3.11.7", "torch": "2.9", "numpy": "2.1", "platform": "Linux"}
-            | {"device": "a GPU", "device_type": "cuda", "git_commit": "abc123def456"},
+            | {"device": "a GPU", "device_type": "cuda", "precision": "bf16", "git_commit": "abc123def456"},
             "checks": [
                 a_check("loss at initialisation is near ln 2"),
                 a_check("a check of tomorrow", severity="remark"),
@@ -323,16 +327,17 @@ class Study:
     def __init__(self, folder, monkeypatch):
         monkeypatch.setattr(sections, "RUNS", folder / "runs")
         monkeypatch.setattr(sections, "FIGURES", folder / "figures")
+        monkeypatch.setattr(sections, "CHECKPOINTS", folder / "checkpoints")
         self.folder, self.figures = folder / "runs" / "study", folder / "figures" / "study"
         self.results = full_study()
         self.journal = {
             "profile": "full",
-            "commands": [{"command": "python -m helpers run --profile full", "started": "2026-11-22T15:52:49+00:00"}],
+            "commands": [
+                {"command": "python -m helpers run --profile full --data-root /home/ada/celeba", "started": ""}
+            ],
             "notebooks": {"05_grid": {"status": "done", "seconds": 3845.0, "ended": ""}},
         }
         self.figures.mkdir(parents=True)
-        for name in ("01_data_positive_rates", "07_test_worst_mistakes"):
-            (self.figures / f"{name}.png").write_bytes(b"not really a picture")
 
     def change(self, notebook: str, path: str, value):
         put(self.results[notebook], path, value)
@@ -356,3 +361,12 @@ class Study:
     def text(self, *sections: str, language: str = "fr", **options) -> str:
         report = self.report(language, **options)
         return "\n".join(render(report, section) for section in sections or SECTIONS)
+
+
+PICTURE = (  # a drawing of 17 cm, as the figures of the report are
+    '<img alt="A line that falls." src="data:image/svg+xml;base64,'
+    + base64.b64encode(
+        b'<svg xmlns="http://www.w3.org/2000/svg" width="642" height="200"><path d="M0 0L642 200" stroke="#000"/></svg>'
+    ).decode()
+    + '">'
+)

@@ -88,12 +88,11 @@ def of(function: str, notebook: str, *cases):
             (NO_LOSS, "margin", None),
             (NO_LOSS, "range", None),
             (NO_LOSS, "top", None),
-            ({}, "diverged", 1),
-            (NO_LOSS, "diverged", 5),
             ({}, "next", {"lr": 0.0002}),
             ({}, "beyond_noise", []),
             ({"effects.1.verdict": "within noise"}, "beyond_noise", []),
             ({"effects.1.verdict": "some diverged"}, "beyond_noise", []),
+            ({"effects.1.verdict": "some diverged"}, "within_noise", []),
             ({}, "several_seeds", False),
             ({"seeds": [42, 43]}, "several_seeds", True),
         ),
@@ -157,8 +156,32 @@ def test_layers_without_parameters_or_work_have_none():
     ]
 
 
-def test_the_checks_at_the_start_are_told_apart_from_the_probes():
-    assert [check["name"] for check in facts_of("model", "02_baselines", {})["probes"]] == ["a check of tomorrow"]
+def test_effects_without_a_verdict_are_not_counted_as_noise():
+    found = facts_of("grid", "05_grid", {"effects.1.verdict": "some diverged"})
+    assert [row["value"] for row in found["undecided"]] == [0.005] and not found["within_noise"]
+
+
+def test_trials_that_diverged_are_named():
+    assert [trial["name"] for trial in facts_of("grid", "05_grid", {})["diverged"]] == ["lr0.001_do0.4"]
+    assert len(facts_of("grid", "05_grid", NO_LOSS)["diverged"]) == 5
+
+
+@pytest.mark.parametrize(("majority", "beats"), [(0.7512, "above"), (0.91, "around"), (0.99, "below")])
+def test_the_verdict_compares_the_interval_with_the_majority_class(majority, beats):
+    assert facts_of("test", "07_test", {"majority.mean_accuracy": majority})["beats"] == beats
+
+
+def test_failed_checks_and_unfinished_notebooks_are_told():
+    rows = [{"name": "a", "passed": True}, {"name": "b", "passed": False}]
+    journal = {"notebooks": {"01_data": {"status": "done"}, "02_baselines": {"status": "failed"}}}
+    found = facts.gather(full_study(), rows, journal)
+    assert found["failed"] == rows[1:] and found["unfinished"] == ["02_baselines"]
+
+
+def test_the_command_of_a_step_names_the_run_only_if_its_name_is_not_the_profile_s():
+    assert facts.step_command("demo", "demo", "05_grid") == "python -m helpers run --profile demo --only 05_grid"
+    by_hand = "python -m helpers run --profile full --run-name study --only 05_grid"
+    assert facts.step_command("study", None, "05_grid") == by_hand
 
 
 def test_a_factor_with_one_value_has_no_edge():
@@ -260,7 +283,7 @@ def test_one_notebook_on_drawn_faces_or_other_splits_marks_the_study():
     def data(notebook: str, **changes) -> dict:
         results = full_study()
         results[notebook]["data"] |= changes
-        return facts.gather(results, [])["data"]
+        return facts.gather(results, [], {})["data"]
 
     names = ("drawn", "whole_celeba", "official_splits")
     assert [data("01_data")[name] for name in names] == [False, True, True]
@@ -271,11 +294,11 @@ def test_one_notebook_on_drawn_faces_or_other_splits_marks_the_study():
 
 def test_images_and_code_that_differ_between_notebooks_are_found():
     results = full_study()
-    same = facts.gather(results, [])
+    same = facts.gather(results, [], {})
     results["07_test"]["data"] |= {"fingerprint": "ffff"}
     results["07_test"]["environment"]["git_commit"] = "abc+"
     results["07_test"]["written"] = "2026-11-23T00:00:00+00:00"
-    other = facts.gather(results, [])
+    other = facts.gather(results, [], {})
     assert (same["mixed_data"], other["mixed_data"]) == (False, True)
     assert (same["commits"], other["commits"]) == (["abc123def456"], ["abc123def456", "abc+"])
     assert other["newest"]["notebook"] == "07_test"
@@ -285,7 +308,7 @@ def test_images_and_code_that_differ_between_notebooks_are_found():
 def test_a_notebook_that_has_not_run_has_no_facts_and_leaves_the_others_theirs(notebook):
     own = {"01_data": {"labels"}, "02_baselines": {"model", "linear"}, "03_overfit": {"overfit"}, "05_grid": {"grid"}}
     own |= {"06_final": {"training", "extra", "linear"}, "07_test": {"test"}, "appendix": {"appendix"}}
-    found = facts.gather(full_study() | {notebook: None}, [])
+    found = facts.gather(full_study() | {notebook: None}, [], {})
     assert {name for name, fact in found.items() if fact is None} == own.get(notebook, set())
     assert notebook not in found["used"]
 

@@ -1,10 +1,6 @@
-"""The report as a file to hand in: one HTML that needs nothing else, and its PDF."""
+"""The report as a file to hand in: one HTML that needs nothing else."""
 
-import os
 import re
-import sys
-import time
-import zlib
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -13,8 +9,7 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from helpers.errors import StudyError
-from helpers.report import pdf
-from helpers.report.html import to_html
+from helpers.report.html import page_words, to_html
 from helpers.report.stills import STATE, VIEW, typeset
 
 PIXEL = bytes.fromhex(
@@ -48,24 +43,6 @@ def page(folder: Path, *cells, metadata: dict | None = None, **options) -> Beaut
     notebook = new_notebook(cells=list(cells), metadata=metadata or {})
     html = to_html(notebook, folder / "report.html", **{"title": "Étude"} | options)
     return BeautifulSoup(html.read_text(encoding="utf-8"), "html.parser")
-
-
-def inflated(path: Path) -> bytes:
-    """Return a PDF's bytes with its compressed streams after them."""
-    content = path.read_bytes()
-    for stream in re.findall(rb"stream\r?\n(.*?)endstream", content, re.DOTALL):
-        try:
-            content += zlib.decompressobj().decompress(stream)
-        except zlib.error:
-            continue  # not a compressed stream
-    return content
-
-
-def page_count(path: Path) -> int:
-    return len(re.findall(rb"/Type */Page\b", inflated(path)))
-
-
-# The HTML
 
 
 def test_nothing_is_loaded_from_outside_the_file(tmp_path):
@@ -148,8 +125,19 @@ def test_headings_have_ids_of_their_own_and_the_contents_lead_to_them(tmp_path):
     assert len(ids) == len(set(ids))
     assert soup.h3["id"] == "Détail-d’un-essai"  # Jupyter's own, so that its links work here
     links = soup.select("nav#contents a")
-    assert [unquote(link["href"]) for link in links] == ["#Résultats", "#Résultats-2", "#contents-2"]
-    assert all(soup.find("h2", id=unquote(link["href"])[1:]) for link in links)
+    assert [unquote(link["href"]) for link in links] == [
+        "#Résultats",
+        "#Résultats-2",
+        "#contents-2",
+        f"#{soup.h3['id']}",
+    ]
+    assert all(soup.main.find(id=unquote(link["href"])[1:]) for link in links)
+    assert [link.get_text() for link in soup.select("nav#contents ol ol a")] == ["Détail d’un essai"]
+    assert [link["href"] for link in soup.select("main .permalink")] == [link["href"] for link in links]
+
+
+def test_a_page_without_parts_has_no_contents(tmp_path):
+    assert not page(tmp_path, new_markdown_cell("## Seule\n\n### Détail\n")).find("nav")
 
 
 def test_the_given_title_replaces_the_notebook_s_and_the_language_is_said(tmp_path):
@@ -159,6 +147,42 @@ def test_the_given_title_replaces_the_notebook_s_and_the_language_is_said(tmp_pa
     assert [heading.get_text() for heading in soup.find_all("h1")] == ["A < B"]
     assert soup.select_one(".author").get_text() == "É. <x>"
     assert page(tmp_path, new_markdown_cell("x")).html["lang"] == "fr"
+
+
+def test_the_report_s_own_title_page_takes_the_place_of_the_plain_title(tmp_path):
+    own = '<header class="title-page">\n\n# Mien\n\n</header>'
+    soup = page(tmp_path, new_markdown_cell(own), new_markdown_cell("## A\n\n## B"), title="Titre")
+    assert [heading.get_text() for heading in soup.find_all("h1")] == ["Mien"]
+    assert soup.select_one(".title-page + nav") and not soup.select_one(".title-block") and soup.title.string == "Titre"
+
+
+def test_the_fonts_are_in_the_file(tmp_path):
+    style = page(tmp_path, new_markdown_cell("x")).find("style").get_text()
+    assert {"Report Serif", "Report Sans", "Report Mono"} <= set(re.findall('font-family: "(.*?)"', style))
+    assert all(source.startswith("data:font/woff2") for source in re.findall(r"src: url\((.*?)\)", style))
+
+
+def test_what_describes_the_file_is_in_its_head(tmp_path):
+    soup = page(tmp_path, new_markdown_cell("x"), subject="Sujet", keywords=("un", "deux"), foot='un "nom"')
+    said = {meta.get("name"): meta["content"] for meta in soup.find_all("meta", content=True)}
+    assert said["description"] == "Sujet" and said["keywords"] == "un, deux"
+    assert r'content: "un \22 nom\22 "' in soup.find_all("style")[-1].get_text()
+
+
+def test_both_languages_say_the_same_things_around_the_report():
+    french, english = page_words("fr"), page_words("en")
+    assert french.keys() == english.keys() and all(french.values()) and all(english.values())
+
+
+def test_a_figure_is_a_link_to_itself_and_keeps_its_anchor(tmp_path):
+    pictures = '<figure id="fig-1"><img src="face.png" alt="un visage"><figcaption>F</figcaption></figure>'
+    (tmp_path / "face.png").write_bytes(PIXEL)
+    soup = page(tmp_path, new_markdown_cell(pictures + "\n\n" + pictures.replace("fig-1", "fig-2")))
+    for number, figure in enumerate(soup.find_all("figure"), start=1):
+        box = figure.select_one(".large")
+        assert figure["id"] == f"fig-{number}" and figure.img["alt"] == "un visage"
+        assert box.select_one("a.open")["href"] == f"#{box['id']}"
+        assert box.select_one("a.close")["href"] == f"#fig-{number}"
 
 
 def test_formulas_become_drawings_that_keep_their_source(tmp_path):
@@ -198,6 +222,8 @@ def test_table_columns_of_words_are_told_from_numbers_and_names_may_break(tmp_pa
     soup = page(tmp_path, code("df", text_html="<style scoped>td {color: red}</style>" + TABLE))
     assert {cell.get_text() for cell in soup.select(".words")} == {"cnn", "model"}
     assert soup.select_one("thead th wbr") and not soup.find("style", scoped=True)
+    assert soup.select_one(".scroll[tabindex] > table")
+    assert [cell.get_text() for cell in soup.select("thead td")] == [""]  # no head that says nothing
 
 
 @pytest.mark.parametrize("content", [None, "{not json"])
@@ -207,97 +233,3 @@ def test_a_notebook_that_cannot_be_read_is_told(tmp_path, content):
         path.write_text(content)
     with pytest.raises(StudyError, match="run it"):
         to_html(path, tmp_path / "report.html", title="x")
-
-
-# The PDF
-
-
-@pytest.fixture
-def report(tmp_path) -> Path:
-    cells = [new_markdown_cell(f"## Partie {n}\n\n<div style='break-after: page'>É</div>") for n in (1, 2)]
-    return to_html(new_notebook(cells=cells), tmp_path / "mon rapport é.html", title="Étude")
-
-
-@pytest.fixture
-def no_browser(monkeypatch):
-    monkeypatch.setattr(pdf, "find_browser", lambda: None)
-
-
-def fake_browser(folder: Path, script: str) -> str:
-    path = folder / "fake-chrome"
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(0o755)
-    return str(path)
-
-
-@pytest.mark.skipif(pdf.find_browser() is None, reason="no Chromium, Chrome or Edge here")
-def test_a_real_browser_prints_every_page_and_the_outline(report, tmp_path):
-    target = tmp_path / "new" / "report.pdf"
-    assert pdf.to_pdf(report, target) == Path(pdf.find_browser()).stem
-    assert target.read_bytes().startswith(b"%PDF")
-    assert page_count(target) == 2
-    assert re.findall(rb"/Title \(Partie (\d)\)", inflated(target)) == [b"1", b"2"]
-    assert list(target.parent.iterdir()) == [target]  # no profile, no partial file left
-
-
-@pytest.mark.slow
-def test_weasyprint_prints_where_there_is_no_browser(report, tmp_path, no_browser):
-    _need_weasyprint()
-    assert pdf.to_pdf(report, tmp_path / "report.pdf") == "WeasyPrint"
-    assert page_count(tmp_path / "report.pdf") == 2
-
-
-WRITES_TEXT = 'for a; do case $a in --print-to-pdf=*) echo text >"${a#*=}";; esac; done'
-
-
-@pytest.mark.skipif(os.name == "nt", reason="the fake browser is a shell script")
-@pytest.mark.parametrize("script", ["exit 0", "exit 3", "exec sleep 30", WRITES_TEXT])
-def test_a_browser_that_writes_no_pdf_is_noticed_and_weasyprint_prints(report, tmp_path, monkeypatch, script):
-    def weasyprint(html: Path, printed: Path) -> tuple[str, str]:
-        printed.write_bytes(b"%PDF-")
-        return "WeasyPrint", ""
-
-    monkeypatch.setattr(pdf, "TIMEOUT", 1)
-    monkeypatch.setattr(pdf, "_by_weasyprint", weasyprint)
-    monkeypatch.setenv("CHROME_PATH", fake_browser(tmp_path, script))
-    start = time.monotonic()
-    assert pdf.to_pdf(report, tmp_path / "report.pdf") == "WeasyPrint"
-    assert (tmp_path / "report.pdf").read_bytes() == b"%PDF-"
-    assert time.monotonic() - start < 20
-
-
-@pytest.mark.parametrize("error", ["ImportError('no weasyprint')", "OSError('cannot load library pango')"])
-def test_with_neither_engine_the_remedies_are_named_and_an_older_pdf_stays(
-    report, tmp_path, no_browser, monkeypatch, error
-):
-    (tmp_path / "weasyprint.py").write_text(f"raise {error}")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "weasyprint", raising=False)
-    target = tmp_path / "report.pdf"
-    target.write_bytes(b"%PDF-old")
-    with pytest.raises(StudyError, match=r"(?s)pango|no weasyprint") as told:
-        pdf.to_pdf(report, target)
-    assert all(word in str(told.value) for word in (str(report), "apt-get install chromium", "CHROME_PATH", "Edge"))
-    assert target.read_bytes() == b"%PDF-old"
-
-
-def test_chrome_path_comes_first_and_a_wrong_one_is_passed_over(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(pdf, "UNIX_PLACES", ())
-    monkeypatch.setenv("CHROME_PATH", str(tmp_path / "absent"))
-    assert pdf.find_browser() is None
-    if os.name == "posix":
-        monkeypatch.setenv("CHROME_PATH", fake_browser(tmp_path, "exit 0"))
-        assert pdf.find_browser() == str(tmp_path / "fake-chrome")
-
-
-def test_printing_a_file_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(StudyError, match="export the notebook to HTML"):
-        pdf.to_pdf(tmp_path / "absent.html", tmp_path / "report.pdf")
-
-
-def _need_weasyprint() -> None:
-    try:
-        import weasyprint  # noqa: F401
-    except (ImportError, OSError) as error:
-        pytest.skip(f"WeasyPrint does not load: {error}")

@@ -118,7 +118,7 @@ def test_channels_go_on_by_their_ratio_in_eights():
 def test_curves_differ_in_one_factor_alone():
     trials = grid_effects.by_trial(grid(lambda lr, decay, drop, seed: lr)).to_dict("records")
     best = {"lr": 0.001, "weight_decay": 1e-5, "channels_block3": 256, "dropout": 0.0}
-    assert list(grid_effects.curves_by_factor(trials, best, "dropout")) == ["dropout 0", "dropout 0.2"]
+    assert list(grid_effects.curves_by_factor(trials, best, "dropout")) == [0, 0.2]
 
 
 def test_a_value_whose_trainings_diverged_gets_no_verdict():
@@ -152,3 +152,6 @@ def test_a_trials_history_is_the_mean_over_its_seeds_as_its_losses_are():
     (trial,) = table.to_dict("records")
     assert [row["val_loss"] for row in trial["history"]] == pytest.approx([0.7, 0.3])
     assert trial["history"][-1]["val_loss"] == pytest.approx(trial["val_loss"])
+    ends = [(row["val_loss_low"], row["val_loss_high"]) for row in trial["history"]]
+    assert all(low <= row["val_loss"] <= high for (low, high), row in zip(ends, trial["history"], strict=True))
+    assert ends[0] != (trial["history"][0]["val_loss"],) * 2

@@ -39,7 +39,8 @@ def draw_dataset(root: Path, count: int = 2400, seed: int = 0, progress: bool = 
     """Draw `count` faces into `root`, in CelebA's file layout.
 
     A complete dataset with the same count and seed is kept; one with others is replaced. A killed call leaves `root`
-    unchanged. Raises StudyError if the count is out of range, or if `root` holds files that are not drawn faces.
+    unchanged. Raises StudyError if the count is out of range, if `root` holds files that are not drawn faces, or if it
+    cannot be written.
     """
     root = Path(root)
     if not FEWEST <= count <= MOST:
@@ -47,13 +48,20 @@ def draw_dataset(root: Path, count: int = 2400, seed: int = 0, progress: bool = 
     settings = {"drawn": True, "count": count, "seed": seed, "version": VERSION, "label_noise": LABEL_NOISE}
     if _found_settings(root) == settings:
         return
-    root.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
+    fresh = None
     try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
         _write_dataset(fresh, settings, progress)
         _put_in_place(fresh, root)
+    except OSError as error:
+        raise StudyError(
+            f"The faces cannot be drawn into {root} ({error.strerror or error}). Free some space, or name another "
+            "folder (data draw --root DIR, or CELEBA_STUDY_HOME)."
+        ) from error
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        if fresh:
+            shutil.rmtree(fresh, ignore_errors=True)
 
 
 def _found_settings(root: Path) -> dict | None:
