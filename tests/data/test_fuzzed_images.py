@@ -19,7 +19,7 @@ from helpers.data.decoding import decode, look_at_part
 from helpers.errors import StudyError
 
 INPUTS = int(os.environ.get("FUZZ_INPUTS", 0))
-HANG = 10_000  # milliseconds
+HANG = 60_000  # milliseconds, on a busy machine; an image that claims 200 megapixels takes seconds
 MODES = ("RGB", "RGBA", "L", "P", "1", "I;16", "CMYK", "F")
 OPTIONS = {"TIFF": ["raw", "tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits", "group4"], "BLP": ["BLP1", "BLP2"]}
 
