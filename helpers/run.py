@@ -98,7 +98,7 @@ class Run:
         """
         path = self.results / f"{self.notebook}.npz"
         try:
-            np.savez_compressed(path, **{name: np.asarray(array) for name, array in arrays.items()})
+            np.savez_compressed(path, **arrays)
         except OSError as error:
             raise StudyError(f"{path} cannot be written ({error}). {WHEN_UNWRITABLE}") from error
         self.files.made(path)

@@ -186,7 +186,6 @@ def plot_maps(
         axis.set(xticks=[], yticks=[])
         axis.grid(visible=False)
         axis.spines[:].set_visible(False)
-    shown = None
     for line, (attribute, indices) in zip(axes, rows.items(), strict=True):
         line[0].set_ylabel(words.name(ATTRIBUTES[attribute]))
         for place, index in enumerate(indices):
@@ -195,10 +194,10 @@ def plot_maps(
             grey = images[index].mean(0) / 255
             for axis, overlay in zip(overlaid, (maps[index], control[index]), strict=True):
                 axis.imshow(0.55 + 0.45 * grey, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-                shown = axis.imshow(overlay, cmap="magma_r", alpha=0.65, vmin=0, vmax=1, interpolation="nearest")
+                axis.imshow(overlay, cmap="magma_r", alpha=0.65, vmin=0, vmax=1, interpolation="nearest")
             overlaid[0].set_xlabel(titles[index], fontsize=SMALLEST, labelpad=1)
     for place, axis in enumerate(axes[0]):
         axis.set_title(words(("image", "map", "control")[place % 3]), fontsize=7.5)
-    bar = figure.colorbar(shown, ax=axes, aspect=40, pad=0.01, ticks=(0, 0.5, 1))
+    bar = figure.colorbar(axes[0][1].images[-1], ax=axes, aspect=40, pad=0.01, ticks=(0, 0.5, 1))
     bar.set_label(words("part in the answer (1: the largest of the image)"))
     return figure

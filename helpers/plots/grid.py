@@ -21,7 +21,7 @@ def plot_grid(table: pd.DataFrame, value: str = "val_loss", words: Words = ENGLI
     rows, columns = ["lr", "weight_decay"], ["channels_block3", "dropout"]
     pivot = table.astype({value: float}).pivot(index=rows, columns=columns, values=value)
     pivot = pivot.sort_index(axis=0).sort_index(axis=1)
-    best = [pivot.columns.get_loc(tuple(table.iloc[0][columns])), pivot.index.get_loc(tuple(table.iloc[0][rows]))]
+    best = pivot.columns.get_loc(tuple(table.iloc[0][columns])), pivot.index.get_loc(tuple(table.iloc[0][rows]))
     pivot.index, pivot.columns = (
         ["\n".join(map(words.small, levels)) for levels in labels] for labels in (pivot.index, pivot.columns)
     )

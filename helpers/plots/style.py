@@ -1,6 +1,7 @@
 """The style of all figures, and plots of images, rates, matrices and bars."""
 
 import textwrap
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,7 +31,7 @@ LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)), "-")
 SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#c9e1f0", "#5aa5d3"])  # black text is legible on all
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "figure.dpi": 120,
     "figure.constrained_layout.use": True,
     "font.size": 8,
@@ -132,7 +133,7 @@ def plot_matrix(
             shown,
             ha="center",
             va="center",
-            color=_ink(mesh, coloured[row, column]),
+            color=_ink(mesh, float(coloured[row, column])),
             fontsize=7.5,
         )
     columns, rows = ([words.name(str(label)) for label in labels] for labels in (table.columns, table.index))

@@ -9,9 +9,11 @@ from pathlib import Path
 from bs4 import BeautifulSoup
 
 from helpers.errors import StudyError
+from helpers.report.floats import float_down
 from helpers.report.paper import describe, for_print, page_numbers
 
-MOST_PRINTS = 3  # two, unless the numbers themselves move a heading to another page
+MOST_MOVES = 8  # of figures, each of which takes another print of one to three seconds
+MOST_PRINTS = MOST_MOVES + 3  # the numbers themselves may move a heading to another page
 TIMEOUT = 120  # seconds; a report takes two or three
 NAMES = (
     *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"),
@@ -60,18 +62,19 @@ def to_pdf(html: Path, target: Path) -> str:
 
 
 def _print(engine, page: BeautifulSoup, printed: Path) -> tuple[str, str]:
-    """Print until the contents have the right page numbers, which are only known from a print before.
+    """Print until no figure leaves a page half empty and the contents have the right page numbers.
 
-    Returns the engine's name and why it failed ("" if it did not).
+    Both are only known from a print before. Returns the engine's name and why it failed ("" if it did not).
     """
     source, numbers = printed.with_suffix(".html"), {}
-    for _ in range(MOST_PRINTS):
+    for attempt in range(MOST_PRINTS):
         source.write_text(for_print(page, numbers), encoding="utf-8")
         name, failure = engine(source, printed)
         if failure or not _is_pdf(printed):
             return name, failure or "it wrote no PDF"
         found = page_numbers(printed)
-        if found == numbers or not page.select(".page"):
+        moved = engine is _by_browser and attempt < MOST_MOVES and float_down(page, printed)
+        if not moved and (found == numbers or not page.select(".page")):
             break
         numbers = found
     return name, ""

@@ -9,7 +9,7 @@ from helpers.report import figures, sections
 
 from .made_up import Study
 
-WORDS = cache(sections._words)
+WORDS, PICTURE = cache(sections._words), figures.picture
 
 
 def placeholder(name: str, source: figures.Source) -> figures.Picture | None:

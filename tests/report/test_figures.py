@@ -14,6 +14,7 @@ from matplotlib import pyplot as plt
 from matplotlib.backends.backend_agg import RendererAgg
 
 from helpers.plots.style import WIDTH
+from helpers.plots.words import Words
 from helpers.report import figures
 from helpers.report.figures import FIGURES
 from helpers.report.sections import TEMPLATES
@@ -105,7 +106,7 @@ def test_a_run_of_any_size_has_all_its_figures_in_french(case):
                 english.add(key)
             return super().get(key, default)
 
-    words = figures.Words("fr", Catalogue(found.words.texts))
+    words = Words("fr", Catalogue(found.words.texts))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for name in FIGURES:
@@ -147,6 +148,8 @@ def test_a_figure_whose_notebook_has_not_run_is_none(sources):
     results = {notebook: result for notebook, result in found.results.items() if notebook != "07_test"}
     assert figures.picture("confusion", found._replace(results=results)) is None
     assert figures.picture("memorised", found._replace(arrays=found.arrays | {"03_overfit": {}})) is None
+    no_doubt = found.arrays["appendix"] | {"doubted_images": np.zeros((0, 3, 64, 64), np.uint8)}
+    assert figures.picture("doubted_labels", found._replace(arrays=found.arrays | {"appendix": no_doubt})) is None
     older = {name: value for name, value in found.results["appendix"].items() if name != "calibration"}
     assert figures.picture("reliability", found._replace(results=found.results | {"appendix": older})) is None
 

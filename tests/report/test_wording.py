@@ -9,6 +9,9 @@ import pytest
 from helpers.checks import Check
 from helpers.config import NOTEBOOKS, ROOT
 from helpers.report import sections, wording
+from helpers.report.facts import METRICS, NOT_PROTOCOL
+from helpers.report.published import measured_steps
+from helpers.study import ORDER, notebook_parameters
 
 NARROW, NBSP = "\u202f", "\u00a0"
 BARE = re.compile(r"[(]?{[^{}]*}[)]?")  # a number or a name alone is the same text in every language
@@ -121,3 +124,25 @@ def test_a_check_is_told_in_both_languages(text, values, french, english):
     for language, expected in (("fr", french), ("en", english)):
         said = wording.filters(language)["told"](check, "measured", sections._words(language))
         assert said == expected + "<code>head.bias</code>" * ("still" in values)
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_every_measured_step_has_a_name_in_the_catalogue(language):
+    assert set(sections._words(language)["steps"]) == set(measured_steps().index)
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_every_parameter_of_the_notebooks_that_may_differ_has_a_name_in_the_catalogue(language):
+    names = {name for notebook in ORDER for name in notebook_parameters(notebook)}
+    assert set(sections._words(language)["parameters"]) == names - NOT_PROTOCOL - {"allow_unfinished", "precision"}
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_every_word_that_the_results_may_hold_is_in_the_catalogue(language):
+    words = sections._words(language)
+    constants = {f"best constant for {metric}" for metric in METRICS}
+    named = {"majority class", "uniform random", "always positive", "logistic regression"}
+    assert set(words["baselines"]) == constants | named
+    assert set(words["verdicts"]) == {"lower", "higher", "within noise", "one seed", "some diverged"}
+    assert set(words["step_verdicts"]) == {"pays", "costs", "mixed", "not beyond chance"}
+    assert {*METRICS, "loss", "auroc", "average_precision", "brier", "ece", "f1", "accuracy"} == set(words["metrics"])

@@ -1,0 +1,87 @@
+"""Figures and tables that would leave a page half empty are put after the text that follows, as TeX does with floats.
+
+A browser cannot do that. So the report is printed, the empty end of every page is measured in the PDF, and the figure
+that begins the next page is moved down in the HTML, past as much text as the empty end holds.
+"""
+
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+import pypdfium2
+from bs4 import BeautifulSoup
+from pypdf import PdfReader
+
+ROOM = 1 / 4  # of a page: more than that must not stay empty
+MARGINS = 18, 20  # mm above and below the text, as in print.css
+HEIGHT, MM = 297, 72 / 25.4  # of A4 in mm; points in a mm
+LEAD_IN = 60  # mm: a figure this near to the top of its page, after its lead-in and a heading, was moved there
+CHARACTERS, LINE = 100, 5  # in a line of text; mm of a line
+DPI = 18
+
+
+def float_down(page: BeautifulSoup, pdf: Path) -> bool:
+    """Move one figure or table of the `page` down if its printed `pdf` has a page with much room; say whether."""
+    places = _places(pdf)
+    for number, empty in enumerate(_empty_ends(pdf)):
+        if empty < ROOM * HEIGHT:
+            continue
+        following = sorted((top, name) for name, (on, top) in places.items() if on == number + 1 and top < LEAD_IN)
+        moved = any(_move(page.find(id=name), empty) for _, name in following[:3])
+        if moved:
+            return True
+    return False
+
+
+def _move(element, room: float) -> bool:
+    """Put a figure, or a table with its caption, after about `room` mm of the text that follows it."""
+    if element is None or not (element.name == "figure" or "caption" in element.get("class", [])):
+        return False
+    parts = [element] if element.name == "figure" else [element, element.find_next_sibling()]
+    passed, last = 0.0, None
+    for sibling in parts[-1].find_next_siblings():
+        height = _height(sibling)
+        if height is None or passed + height > room:
+            break
+        passed += height
+        if not re.match("h[1-6]$", sibling.name):  # a heading stays with its text
+            last = sibling
+    if last is None:
+        return False
+    for part in reversed(parts):
+        last.insert_after(part.extract())
+    return True
+
+
+def _height(element) -> float | None:
+    """Estimate the printed height of a block of text in mm; None for what a figure must not pass."""
+    if re.match("h[3-6]$", element.name):
+        return 2.5 * LINE
+    if element.name not in ("p", "ul", "ol") or "caption" in element.get("class", []):
+        return None
+    blocks = element.find_all("li") or [element]
+    return sum(LINE * (1 + len(block.get_text()) // CHARACTERS) for block in blocks) + LINE / 2
+
+
+def _places(pdf: Path) -> dict[str, tuple[int, float]]:
+    """Return the page (from 0) and the distance from its top (mm) of each link target, by its id."""
+    reader = PdfReader(pdf)
+    places = {}
+    for name, target in reader.named_destinations.items():
+        number = reader.get_destination_page_number(target)
+        if number is not None and target.top is not None:
+            places[unquote(name.removeprefix("/"))] = number, HEIGHT - float(target.top) / MM
+    return places
+
+
+def _empty_ends(pdf: Path) -> list[float]:
+    """Return the height in mm that is white at the end of the text of each page; 0 where a new part begins after it."""
+    ends = []
+    for page in pypdfium2.PdfDocument(pdf):
+        pixels = page.render(scale=DPI / 72, grayscale=True).to_numpy().squeeze()
+        top, foot = MARGINS[0] * DPI / 25.4, (HEIGHT - MARGINS[1]) * DPI / 25.4
+        inked = np.flatnonzero((pixels[round(top) : round(foot)] < 245).any(axis=1))
+        last = inked[-1] + 1 if len(inked) else 0
+        ends.append((foot - top - last) * 25.4 / DPI)
+    return ends
