@@ -363,7 +363,7 @@ class Study:
         return "\n".join(render(report, section) for section in sections or SECTIONS)
 
 
-PICTURE = (  # a drawing of 17 cm, as the figures of the report are
+DRAWING = (  # a drawing of 17 cm, as the figures of the report are
     '<img alt="A line that falls." src="data:image/svg+xml;base64,'
     + base64.b64encode(
         b'<svg xmlns="http://www.w3.org/2000/svg" width="642" height="200"><path d="M0 0L642 200" stroke="#000"/></svg>'
