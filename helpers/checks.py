@@ -13,6 +13,7 @@ import itertools
 import json
 import math
 import string
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -48,6 +49,7 @@ __all__ = [
 ]
 
 REACH = 0.9  # photographs have nearly black and nearly white pixels, so normalised pixels reach at least this value
+BLOWN_UP = 20
 CHANCE_AUROC = 0.6  # mean over the five attributes; labels shuffled across images give 0.5
 
 
@@ -64,6 +66,7 @@ class Formatter(string.Formatter):
 class Check:
     """One sanity check. If a "fault" fails, the study is wrong; if a "remark" fails, that is worth knowing.
 
+    `passed` is None for a check that does not apply, since what it looks at does not exist here; `measured` says why.
     `name`, `expected` and `measured` are templates, whose fields are filled from `values`: numbers, strings, and lists
     of them.
     """
@@ -71,12 +74,13 @@ class Check:
     name: str
     expected: str
     measured: str
-    passed: bool
+    passed: bool | None
     severity: str = "fault"
     values: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        object.__setattr__(self, "passed", bool(self.passed))  # JSON cannot write NumPy's types
+        if self.passed is not None:
+            object.__setattr__(self, "passed", bool(self.passed))  # JSON cannot write NumPy's types
         object.__setattr__(self, "values", plain(self.values))
 
     def told(self, part: str) -> str:
@@ -108,7 +112,8 @@ class Checks:
         """Record and print a check that a probe returned."""
         self.made[check.told("name")] = check
         self._write()
-        word = "PASS" if check.passed else "FAIL" if check.severity == "fault" else "NOTE"
+        failed = "FAIL" if check.severity == "fault" else "NOTE"
+        word = {True: "PASS", False: failed, None: "NONE"}[check.passed]
         print(f"{word}  {check.told('name')}: expected {check.told('expected')}, measured {check.told('measured')}")
 
     def conclusion(self, text: str) -> str:
@@ -118,11 +123,12 @@ class Checks:
             return f"**No conclusion can be drawn here.** Checks that failed: {'; '.join(failed['fault'])}."
         if failed["remark"]:
             return f"{text} Remarks: {'; '.join(failed['remark'])}."
+        count = sum(check.passed is True for check in self.made.values())
         passed = {0: "", 1: " The check of this notebook passed."}
-        return text + passed.get(len(self.made), f" All {len(self.made)} checks of this notebook passed.")
+        return text + passed.get(count, f" All {count} checks of this notebook passed.")
 
     def _failed(self, severity: str) -> list[str]:
-        failed = [check for check in self.made.values() if not check.passed and check.severity == severity]
+        failed = [check for check in self.made.values() if check.passed is False and check.severity == severity]
         parts = ([check.told(part) for part in ("name", "expected", "measured")] for check in failed)
         return [f"{name} (expected {expected}, measured {measured})" for name, expected, measured in parts]
 
@@ -142,12 +148,19 @@ def read_scorecard(path: Path) -> list[dict]:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
-def verdict(rows: list[dict]) -> tuple[str, bool]:
-    """Return a one-line summary that names the faults, and whether there are none."""
-    failed = [row for row in rows if not row["passed"]]
+def verdict(rows: list[dict], notebooks: Iterable[str] = ()) -> tuple[str, bool]:
+    """Return a one-line summary that names the faults, and whether there are none.
+
+    `notebooks` are those that ran. One without any check is a fault too: nothing vouches for it.
+    """
+    failed = [row for row in rows if row["passed"] is False]
     faults = [f"{_name(row)} ({row['notebook']})" for row in failed if row["severity"] == "fault"]
-    remarks = len(failed) - len(faults)
-    counted = f"Checks: {len(rows) - len(failed)} passed, {remarks} remarks, {len(faults)} faults"
+    unchecked = sorted(set(notebooks) - {row["notebook"] for row in rows}) if rows else ["this run"]
+    faults += [f"no check was made in {notebook}" for notebook in unchecked]
+    passed, beside = sum(row["passed"] is True for row in rows), sum(row["passed"] is None for row in rows)
+    remarks = len(failed) - sum(row["severity"] == "fault" for row in failed)
+    counted = f"Checks: {passed} passed, {remarks} remarks, {len(faults)} faults"
+    counted += f" ({beside} did not apply)" if beside else ""
     return (f"{counted}: {'; '.join(faults)}. The study is wrong there." if faults else f"{counted}."), not faults
 
 
@@ -219,6 +232,8 @@ def images_tell_labels(logits: np.ndarray, targets: np.ndarray) -> Check:
     area = float(metrics.per_attribute(logits, targets)["auroc"].mean())  # NaN for a diverged model, which fails
     name = "the images tell of their labels (logistic regression)"
     values = {"chance": CHANCE_AUROC, "area": area}
+    if not (np.ptp(targets, axis=0) > 0).any():
+        return Check(name, "mean AUROC > {chance:g}", "every attribute has one value only", None, values=values)
     return Check(name, "mean AUROC > {chance:g}", "{area:.3f}", area > CHANCE_AUROC, values=values)
 
 
@@ -282,12 +297,18 @@ def mode_losses(model: nn.Module, train: Split, config: Config) -> dict[str, flo
 
 
 def did_not_diverge(history: pd.DataFrame, name: str = "the final training did not diverge") -> Check:
-    """Check that the losses on train and valid stayed finite and the train loss ended no higher than it began."""
-    losses = history[["train_loss", "val_loss"]]
-    ended = float(losses["train_loss"].iloc[-1])
-    sound = bool(np.isfinite(losses.to_numpy(float)).all()) and ended <= float(losses["train_loss"].iloc[0])
-    expected = "finite losses, the last not above the first"
-    return Check(name, expected, "{ended:.4f}", sound, values={"ended": ended})
+    """Check that the losses stayed finite, the train loss did not rise, and the valid loss is no worse than a coin's.
+
+    A coin's loss is ln 2. The last valid loss may be higher, since a network that overfits is sure of its mistakes,
+    but not BLOWN_UP times as high as the lowest.
+    """
+    train, valid = (history[column].to_numpy(float) for column in ("train_loss", "val_loss"))
+    values = {"coin": math.log(2), "first": train[0], "ended": train[-1], "lowest": valid.min(), "last": valid[-1]}
+    sound = np.isfinite([train, valid]).all() and train[-1] <= train[0]
+    sound = sound and valid.min() <= math.log(2) and valid[-1] <= BLOWN_UP * valid.min()
+    expected = "train loss ≤ its first, {first:.4f}; valid loss ≤ {coin:.4f} at its lowest"
+    measured = "train {ended:.4f}; valid {lowest:.4f} at its lowest, {last:.4f} at the end"
+    return Check(name, expected, measured, sound, values=values)
 
 
 def predictions_move(answers: list[np.ndarray]) -> Check:
@@ -295,7 +316,7 @@ def predictions_move(answers: list[np.ndarray]) -> Check:
     steps = [float(np.abs(after - before).mean()) for before, after in itertools.pairwise(answers)]
     name, measured = "a fixed batch's predictions move every epoch", "{least:.4f} at least"
     if not steps:
-        return Check(name, "a mean change > 0", "one epoch only", True)
+        return Check(name, "a mean change > 0", "one epoch only", None)
     return Check(name, "a mean change > 0", measured, min(steps) > 0, values={"least": min(steps)})
 
 

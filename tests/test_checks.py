@@ -178,7 +178,8 @@ def test_batch_statistics_that_never_settled_are_remarked(splits):
 
 def test_predictions_that_stand_still_are_a_fault():
     moving = [np.full((8, 5), 0.5), np.full((8, 5), 0.6), np.full((8, 5), 0.4)]
-    assert checks.predictions_move(moving).passed and checks.predictions_move(moving[:1]).passed
+    assert checks.predictions_move(moving).passed
+    assert checks.predictions_move(moving[:1]).passed is None  # one epoch shows nothing
     assert not checks.predictions_move([*moving, moving[-1]]).passed
 
 
@@ -237,6 +238,43 @@ def test_the_verdict_names_faults_and_only_counts_remarks():
 def test_a_training_that_ends_above_where_it_began_or_not_at_all_diverged(losses, passed):
     history = pd.DataFrame({"train_loss": losses, "val_loss": [0.6, 0.5]})
     assert checks.did_not_diverge(history).passed is passed
+
+
+@pytest.mark.parametrize(
+    ("losses", "passed"),
+    [
+        ([0.5, 0.4, 0.6], True),  # it overfits, which is not a divergence
+        ([0.5, 3334.0], False),
+        ([0.9, 0.8], False),  # never better than a coin
+        ([0.5, float("nan")], False),
+    ],
+)
+def test_a_valid_loss_that_blows_up_or_is_never_better_than_a_coins_is_a_divergence(losses, passed):
+    history = pd.DataFrame({"train_loss": np.linspace(0.6, 0.1, len(losses)), "val_loss": losses})
+    assert checks.did_not_diverge(history).passed is passed
+
+
+def test_a_scorecard_without_checks_is_not_sound():
+    line, sound = verdict([])
+    assert not sound and "no check was made in this run" in line
+    rows = [{"name": "a", "values": {}, "passed": True, "severity": "fault", "notebook": "01_data"}]
+    line, sound = verdict(rows, ["01_data", "05_grid"])
+    assert not sound and "1 faults: no check was made in 05_grid" in line
+    assert verdict(rows, ["01_data"])[1]
+
+
+def test_a_check_that_does_not_apply_is_neither_passed_nor_failed(tmp_path, capsys):
+    scorecard = Checks("06_final", tmp_path / "checks.json")
+    scorecard.add(checks.predictions_move([np.zeros((8, 5))]))
+    assert capsys.readouterr().out.startswith("NONE  a fixed batch's predictions move")
+    assert scorecard.conclusion("Fine.") == "Fine."
+    line, sound = verdict(read_scorecard(tmp_path / "checks.json"))
+    assert line == "Checks: 0 passed, 0 remarks, 0 faults (1 did not apply)." and sound
+
+
+def test_labels_of_one_value_tell_nothing_about_the_images():
+    logits = np.random.default_rng(0).normal(size=(10, 5))
+    assert checks.images_tell_labels(logits, np.ones((10, 5), np.float32)).passed is None
 
 
 def test_a_conclusion_stands_only_where_no_check_found_a_fault(tmp_path):

@@ -202,9 +202,9 @@ def _scores(sums: np.ndarray) -> np.ndarray:
     by_bin = sums[:, 2 + 6 * _N :].reshape(len(sums), BINS, _N)
     loss, brier, ece = loss / images, brier / images, np.abs(by_bin).sum(1) / images
     accuracy, each_f1 = (tp + tn) / images, metrics.f1(tp, fp, fn)
-    precision, recall = (tp / (tp + wrong).clip(min=1) for wrong in (fp, fn))
+    precision, recall = (metrics.ratio(tp, tp + wrong) for wrong in (fp, fn))
     micro = metrics.f1(tp.sum(1), fp.sum(1), fn.sum(1))
-    overall = [loss.mean(1), accuracy.mean(1), micro, each_f1.mean(1), exact[:, 0] / images[:, 0]]
+    overall = [loss.mean(1), accuracy.mean(1), micro, metrics.mean_defined(each_f1, 1), exact[:, 0] / images[:, 0]]
     return np.column_stack(
         [*overall, brier.mean(1), ece.mean(1), loss, accuracy, precision, recall, each_f1, brier, ece]
     )

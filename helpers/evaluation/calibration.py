@@ -67,6 +67,6 @@ def _best(probability: np.ndarray, truth: np.ndarray, metric: str) -> float:
     predicted = len(ordered) - np.searchsorted(ordered, candidates)
     tp = (len(ordered_positive) - np.searchsorted(ordered_positive, candidates)).astype(float)
     fp, fn = predicted - tp, len(ordered_positive) - tp
-    value = metrics.f1(tp, fp, fn) if metric == "f1" else 1 - (fp + fn) / len(truth)
+    value = np.nan_to_num(metrics.f1(tp, fp, fn)) if metric == "f1" else 1 - (fp + fn) / len(truth)
     best = candidates[value >= value.max() - 1e-12]
     return float(best[np.abs(best - 0.5).argmin()])

@@ -57,16 +57,28 @@ def confusion_counts(predicted: np.ndarray, targets: np.ndarray) -> pd.DataFrame
     return pd.DataFrame(counts, index=pd.Index(ATTRIBUTES, name="attribute"))
 
 
-def f1(tp, fp, fn):
-    """Return 2 tp / (2 tp + fp + fn), or 0 where neither the targets nor the predictions are ever positive."""
-    return np.divide(2 * tp, 2 * tp + fp + fn, out=np.zeros(np.shape(tp)), where=(tp + fp + fn) > 0)
+def ratio(part, whole) -> np.ndarray:
+    """Return part / whole, or NaN where `whole` is 0: a rate over nothing is not defined."""
+    part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
+    return np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole > 0)
+
+
+def f1(tp, fp, fn) -> np.ndarray:
+    """Return 2 tp / (2 tp + fp + fn), or NaN where neither the targets nor the predictions are ever positive."""
+    return ratio(2 * np.asarray(tp, np.float64), 2 * np.asarray(tp, np.float64) + fp + fn)
+
+
+def mean_defined(values: np.ndarray, axis: int | None = None) -> np.ndarray:
+    """Return the mean of the values that are defined (not NaN), or NaN where none is."""
+    defined = ~np.isnan(values)
+    return ratio(np.where(defined, values, 0).sum(axis), defined.sum(axis))
 
 
 def decision_scores(predicted: np.ndarray, targets: np.ndarray) -> dict[str, float]:
     """Return the metrics of 0/1 predictions (N, 5).
 
     Mean accuracy is the mean over images and attributes. Micro-F1 adds up the counts of the five attributes; macro-F1
-    is the mean of their five F1 scores. Exact match is the share of images with all five attributes right.
+    is the mean of the F1 scores that are defined. Exact match is the share of images with all five attributes right.
     """
     counts = confusion_counts(predicted, targets)
     tp, fp, fn = (counts[name].to_numpy(float) for name in ("tp", "fp", "fn"))
@@ -74,7 +86,7 @@ def decision_scores(predicted: np.ndarray, targets: np.ndarray) -> dict[str, flo
     return {
         "mean_accuracy": float(right.mean()),
         "micro_f1": float(f1(tp.sum(), fp.sum(), fn.sum())),
-        "macro_f1": float(f1(tp, fp, fn).mean()),
+        "macro_f1": float(mean_defined(f1(tp, fp, fn))),
         "exact_match": float(right.all(1).mean()),
     }
 
@@ -87,17 +99,17 @@ def scores(logits: np.ndarray, targets: np.ndarray, thresholds=0.5) -> dict[str,
 def per_attribute(logits: np.ndarray, targets: np.ndarray, thresholds=0.5) -> pd.DataFrame:
     """Return accuracy, precision, recall, F1, AUROC, average precision, positive rate and counts per attribute.
 
-    Precision is 0 if no prediction is positive, and recall is 0 if no target is positive. AUROC and average precision
-    are NaN if all targets are equal or a logit is not finite.
+    What is not defined is NaN: precision if no prediction is positive, recall if no target is, F1 if neither, and AUROC
+    and average precision if all targets are equal or a logit is not finite.
     """
     counts = confusion_counts(predictions(logits, thresholds), targets)
     tp, fp, fn, tn = (counts[name] for name in ("tp", "fp", "fn", "tn"))
     table = pd.DataFrame(
         {
             "accuracy": (tp + tn) / len(targets),
-            "precision": tp / (tp + fp).clip(lower=1),
-            "recall": tp / (tp + fn).clip(lower=1),
-            "f1": f1(*(counts[name].to_numpy(float) for name in ("tp", "fp", "fn"))),
+            "precision": ratio(tp, tp + fp),
+            "recall": ratio(tp, tp + fn),
+            "f1": f1(tp, fp, fn),
             **_ranking_scores(logits, targets),
             "positive_rate": np.mean(targets, axis=0),
         }
@@ -118,8 +130,8 @@ def _ranking_scores(logits: np.ndarray, targets: np.ndarray) -> dict[str, list[f
 def best_constant(targets: np.ndarray, metric: str) -> np.ndarray:
     """Return the constant prediction (5,) with the highest `metric`, one of those of `decision_scores`.
 
-    All 32 constant predictions are tried.
+    All 32 constant predictions are tried. Where the metric is not defined, a constant comes last.
     """
     constants = np.array(np.meshgrid(*[[0, 1]] * len(ATTRIBUTES), indexing="ij")).reshape(len(ATTRIBUTES), -1).T
     values = [decision_scores(np.broadcast_to(c, np.shape(targets)), targets)[metric] for c in constants]
-    return constants[int(np.argmax(values))]
+    return constants[int(np.argmax(np.nan_to_num(values, nan=-1)))]

@@ -8,7 +8,6 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "checkpoints": ["load_checkpoint"],
         "networks": [
             "COURSE_PARAMETERS",
             "LogisticRegression",

@@ -1,4 +1,4 @@
-"""This room writes the report of a run, in French or English, as HTML and PDF, and the model card.
+"""This room writes the report of a run, in French or English, as HTML, PDF or Markdown, and the model card.
 
 It may import `notebook` and the rooms before it.
 """
@@ -8,7 +8,6 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "model_card": ["write_model_card"],
         "published": ["measured_steps", "published"],
         "sections": ["load_report", "show_section"],
     },

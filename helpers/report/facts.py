@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from helpers.config import ATTRIBUTES, FACTORS
 from helpers.data.official import OFFICIAL_COPIES, OFFICIAL_SIZES
+from helpers.report.wording import discreet
 from helpers.study import notebook_parameters
 from helpers.training.grid_effects import alike_but_for, over_seeds
 
@@ -13,6 +14,7 @@ NOT_PROTOCOL = {
     *("run_name", "data_root", "allow_missing", "device", "seed", "trials_at_once", "checkpoint", "compare_with"),
 }
 AT_START = ("loss at initialisation is near ln 2", "loss with the priors' bias is near their entropy")
+RUN_OPTIONS = ("--profile", "--data-root", "--run-name", "--device")  # of `run`, that every notebook needs
 NORMAL = 1.96  # half-width of a normal 95 % interval in standard errors
 FEW = 100  # positive images; with fewer, one image changes the recall by more than one percentage point
 
@@ -24,12 +26,13 @@ def gather(results: dict[str, dict | None], scorecard: list[dict], journal: dict
         "data": _data([result["data"] for result in there.values()]),
         "newest": max(there.values(), key=lambda result: result["written"]),
         "mixed_data": len({result["data"]["fingerprint"] for result in there.values()}) > 1,
-        "commits": list(dict.fromkeys(result["environment"]["git_commit"] for result in there.values())),
+        "commits": _by_commit(there),
         "cuts": cuts(there),
         "used": {name: used_parameters(name, result) for name, result in there.items()},
         "checks": scorecard,
-        "failed": [check for check in scorecard if not check["passed"]],
+        "failed": [check for check in scorecard if check["passed"] is False],
         "unfinished": [name for name, row in journal.get("notebooks", {}).items() if row["status"] != "done"],
+        "seconds": {name: _seconds(name, result, journal) for name, result in there.items()},
         "official": OFFICIAL_SIZES,
         "official_copies": OFFICIAL_COPIES,
     }
@@ -47,6 +50,19 @@ def gather(results: dict[str, dict | None], scorecard: list[dict], journal: dict
         linear(there["02_baselines"], there["06_final"]) if {"02_baselines", "06_final"} <= set(there) else None
     )
     return found | {name: fact(there[nb]) if nb in there else None for name, (nb, fact) in sections.items()}
+
+
+def _seconds(notebook: str, result: dict, journal: dict) -> float:
+    """Return the duration of a notebook: that of its whole execution where the journal has it."""
+    return journal.get("notebooks", {}).get(notebook, {}).get("seconds", result["seconds"])
+
+
+def _by_commit(results: dict[str, dict]) -> dict[str, list[str]]:
+    """Return the notebooks that were executed with each state of the code."""
+    commits: dict[str, list[str]] = {}
+    for notebook, result in results.items():
+        commits.setdefault(result["environment"]["git_commit"], []).append(notebook)
+    return commits
 
 
 def _data(described: list[dict]) -> dict:
@@ -291,7 +307,15 @@ def batches_times_size(images: int, batch_size: int) -> int:
     return math.ceil(images / batch_size) * batch_size
 
 
-def step_command(run_name: str, profile: str | None, notebook: str) -> str:
-    """Return the command that runs one notebook of a run; for a run made by hand, with the course's profile "full"."""
-    named = f" --run-name {run_name}" if run_name != profile else ""
-    return f"python -m helpers run --profile {profile or 'full'}{named} --only {notebook}"
+def step_command(run_name: str, journal: dict, notebook: str) -> str:
+    """Return the command that runs one notebook of a run, as the run's last command did.
+
+    Absolute paths are shortened. A run that was made by hand has no command; "full" is the course's profile.
+    """
+    commands = journal.get("commands") or [{"command": f"--profile full --run-name {run_name}"}]
+    words, kept = commands[-1]["command"].split(), []
+    for option, value in pairwise(words):
+        if option in RUN_OPTIONS or (option in ("-p", "--parameter") and value.startswith(f"{notebook}.")):
+            kept += [option, value]
+    flags = ["--allow-missing"] if "--allow-missing" in words else []
+    return discreet(" ".join(["python -m helpers run", *kept, *flags, "--only", notebook]))

@@ -126,7 +126,7 @@ def parallel(source: Source) -> Drawn:
 
 def _of_grid(trials: pd.DataFrame, w: Words) -> dict[str, str]:
     losses = trials["val_loss"].astype(float)
-    best = ", ".join(f"{w.name(factor)} {w.small(trials.iloc[0][factor])}" for factor in FACTORS)
+    best = ", ".join(f"{w.name(factor)} = {w.small(trials.iloc[0][factor])}" for factor in FACTORS)
     ends = {"lowest": w.number(losses.min(), 4), "highest": w.number(losses.max(), 4)}
     return ends | {"trials": w.number(len(trials), 0), "best": best}
 
@@ -137,7 +137,12 @@ def differences(source: Source) -> Drawn:
     effects[numeric] = effects[numeric].astype(float)
     rows = effects.dropna(subset="verdict")
     told = [
-        f"{w.name(row.factor)} {w.small(row.value)} {w.number(row.difference, 4, signed=True)}"
+        w(
+            "{name} = {value}: {change}",
+            name=w.name(row.factor),
+            value=w.small(row.value),
+            change=w.number(row.difference, 4, True),
+        )
         for row in rows[rows["verdict"].isin(["lower", "higher"])].itertuples()
     ]
     values = {

@@ -179,7 +179,7 @@ def _environment(run_name: str, language: str, results: dict) -> jinja2.Environm
         "journal": journal,
         "artefacts": _artefacts(run_name),
         "batches_times_size": batches_times_size,
-        "command": partial(step_command, run_name, journal.get("profile")),
+        "command": partial(step_command, run_name, journal),
         "numbering": numbering,
         "figure": partial(_figure, numbering, source, words),
         "table": partial(_table, numbering, words),

@@ -89,7 +89,9 @@ def small(value: float, *, language: str) -> str:
 
 
 def power(value: float, *, language: str) -> str:
-    """Return a number as 1,4 × 10⁻³, or as 10⁻³ if it is a power of ten."""
+    """Return a number as 1,4 × 10⁻³, as 10⁻³ if it is a power of ten, and zero as 0."""
+    if value == 0:
+        return "0"
     mantissa, _, exponent = f"{value:.1e}".partition("e")
     ten = "10" + str(int(exponent)).translate(SUPERSCRIPTS)
     return ten if mantissa == "1.0" else f"{_comma(mantissa, language)}{NBSP}×{NBSP}{ten}"

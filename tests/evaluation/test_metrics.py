@@ -29,7 +29,7 @@ def test_decision_scores_equal_the_values_worked_by_hand():
     assert scores["mean_accuracy"] == pytest.approx(16 / 20)
     assert scores["exact_match"] == pytest.approx(1 / 4)
     assert scores["micro_f1"] == pytest.approx(2 * 7 / (2 * 7 + 3 + 1))
-    assert scores["macro_f1"] == pytest.approx((2 / 4 + 1 + 4 / 5 + 6 / 7 + 0) / 5)
+    assert scores["macro_f1"] == pytest.approx((2 / 4 + 1 + 4 / 5 + 6 / 7) / 4)  # the fifth is not defined
 
 
 def test_loss_equals_minus_the_log_of_the_right_answers_probability():
@@ -59,8 +59,8 @@ def test_scores_agree_with_scikit_learn_on_any_answers(pair):
     assert scores["mean_accuracy"] == pytest.approx((predicted == targets).mean())
     assert scores["exact_match"] == pytest.approx(sklearn_metrics.accuracy_score(targets, predicted))
     for average in ("micro", "macro"):
-        expected = sklearn_metrics.f1_score(targets, predicted, average=average, zero_division=0)
-        assert scores[f"{average}_f1"] == pytest.approx(expected)
+        expected = sklearn_metrics.f1_score(targets, predicted, average=average, zero_division=np.nan)
+        assert scores[f"{average}_f1"] == pytest.approx(expected, nan_ok=True)
 
 
 @settings(deadline=None)
@@ -77,10 +77,19 @@ def test_thresholds_apply_to_their_own_attribute_and_include_equality():
     assert metrics.predictions(logits, [0.5, 0.51, 0.4, 0.9, 0.1]).tolist() == [[1, 0, 1, 0, 1]]
 
 
-def test_per_attribute_has_nan_rankings_where_all_targets_are_alike():
-    table = metrics.per_attribute(np.random.default_rng(0).normal(size=(6, 5)), np.zeros((6, 5), int))
-    assert table["auroc"].isna().all() and table["average_precision"].isna().all()
-    assert (table[["precision", "recall", "f1"]] == 0).all(axis=None)
+def test_what_is_not_defined_is_nan_and_not_zero():
+    logits, never = np.random.default_rng(0).normal(size=(6, 5)), np.zeros((6, 5), int)
+    table = metrics.per_attribute(np.abs(logits), never)  # all predictions are positive, no target is
+    assert table[["auroc", "average_precision", "recall"]].isna().all(axis=None)
+    assert (table[["precision", "f1", "accuracy"]] == 0).all(axis=None)
+    table = metrics.per_attribute(-np.abs(logits), never)  # nothing is positive
+    assert table[["precision", "recall", "f1"]].isna().all(axis=None) and (table["accuracy"] == 1).all()
+    assert math.isnan(metrics.decision_scores(never, never)["macro_f1"])
+
+
+def test_an_attribute_without_positives_does_not_lower_macro_f1():
+    targets = np.array([[1, 1, 1, 1, 0], [0, 0, 0, 0, 0]])
+    assert metrics.decision_scores(targets, targets)["macro_f1"] == 1
 
 
 def test_auroc_does_not_depend_on_the_threshold():

@@ -178,10 +178,29 @@ def test_failed_checks_and_unfinished_notebooks_are_told():
     assert found["failed"] == rows[1:] and found["unfinished"] == ["02_baselines"]
 
 
-def test_the_command_of_a_step_names_the_run_only_if_its_name_is_not_the_profile_s():
-    assert facts.step_command("demo", "demo", "05_grid") == "python -m helpers run --profile demo --only 05_grid"
-    by_hand = "python -m helpers run --profile full --run-name study --only 05_grid"
-    assert facts.step_command("study", None, "05_grid") == by_hand
+@pytest.mark.parametrize(
+    ("given", "step"),
+    [
+        ("run --profile demo", "--profile demo"),
+        ("run --profile quick --data-root /ada/celeba --from 05_grid", "--profile quick --data-root …/celeba"),
+        ("run --profile quick --allow-missing --author Ada Lovelace", "--profile quick --allow-missing"),
+        ("run --profile demo -p 05_grid.max_epochs=3 -p 06_final.seeds=[1]", "--profile demo -p 05_grid.max_epochs=3"),
+    ],
+)
+def test_the_command_of_a_step_is_that_of_the_run_for_one_notebook(given, step):
+    journal = {"commands": [{"command": f"python -m helpers {given}"}]}
+    assert facts.step_command("demo", journal, "05_grid") == f"python -m helpers run {step} --only 05_grid"
+
+
+def test_a_run_made_by_hand_has_the_command_of_the_course_s_profile():
+    command = "python -m helpers run --profile full --run-name study --only 05_grid"
+    assert facts.step_command("study", {}, "05_grid") == command
+
+
+def test_the_duration_of_a_notebook_is_the_journal_s_where_it_has_one():
+    journal = {"notebooks": {"01_data": {"status": "done", "seconds": 99.0}, "05_grid": {"status": "interrupted"}}}
+    found = facts.gather(full_study(), [], journal)["seconds"]
+    assert found["01_data"] == 99.0 and found["05_grid"] == 75.0
 
 
 def test_a_factor_with_one_value_has_no_edge():
@@ -299,7 +318,7 @@ def test_images_and_code_that_differ_between_notebooks_are_found():
     results["07_test"]["written"] = "2026-11-23T00:00:00+00:00"
     other = facts.gather(results, [], {})
     assert (same["mixed_data"], other["mixed_data"]) == (False, True)
-    assert (same["commits"], other["commits"]) == (["abc123def456"], ["abc123def456", "abc+"])
+    assert (list(same["commits"]), list(other["commits"])) == (["abc123def456"], ["abc123def456", "abc+"])
     assert other["newest"]["notebook"] == "07_test"
 
 

@@ -60,6 +60,7 @@ def marks(text: str) -> tuple[int, ...]:
         ("small", 1e-5, (), "10⁻⁵", "10⁻⁵"),
         ("small", 4.06e-4, (), f"4,1{NBSP}×{NBSP}10⁻⁴", f"4.1{NBSP}×{NBSP}10⁻⁴"),
         ("small", 256.0, (), "256", "256"),
+        ("power", 0.0, (), "0", "0"),
         ("duration", 12.34, (), f"12,3{NBSP}s", f"12.3{NBSP}s"),
         ("duration", 3845, (), f"1{NBSP}h{NBSP}04{NBSP}min", f"1{NBSP}h{NBSP}04{NBSP}min"),
         ("date", "2026-08-01T15:57:11+02:00", (), f"1er{NBSP}août 2026 à 13:57 UTC", f"1{NBSP}August 2026, 13:57 UTC"),
