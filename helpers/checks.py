@@ -228,12 +228,22 @@ def every_parameter_learns(model: nn.Module, train: Split, config: Config) -> Ch
 
 
 def images_tell_labels(logits: np.ndarray, targets: np.ndarray) -> Check:
-    """Check that a simple model's logits (N, 5) on valid have a mean AUROC above chance."""
+    """Check that a simple model's logits (N, 5) on valid have a mean AUROC above chance.
+
+    The check does not apply if there are too few images: an AUROC of chance has the variance (p + n + 1) / (12 p n),
+    with p positives and n negatives (Mann and Whitney, 1947), and three standard errors may reach beyond the bound.
+    """
     area = float(metrics.per_attribute(logits, targets)["auroc"].mean())  # NaN for a diverged model, which fails
     name = "the images tell of their labels (logistic regression)"
-    values = {"chance": CHANCE_AUROC, "area": area}
-    if not (np.ptp(targets, axis=0) > 0).any():
-        return Check(name, "mean AUROC > {chance:g}", "every attribute has one value only", None, values=values)
+    positives = np.sum(targets, axis=0, dtype=np.float64)
+    negatives = len(targets) - positives
+    two = (positives > 0) & (negatives > 0)  # the attributes of which valid has both values
+    variances = (len(targets) + 1) / (12 * positives[two] * negatives[two])
+    error = float(np.sqrt(variances.sum()) / max(1, two.sum()))
+    values = {"chance": CHANCE_AUROC, "area": area, "error": error}
+    if not two.any() or (3 * error > CHANCE_AUROC - 0.5 and not area > 0.5 + 3 * error):
+        measured = "{area:.3f} ± {error:.3f}: too few images to tell"
+        return Check(name, "mean AUROC > {chance:g}", measured, None, values=values)
     return Check(name, "mean AUROC > {chance:g}", "{area:.3f}", area > CHANCE_AUROC, values=values)
 
 
@@ -257,7 +267,7 @@ def no_better_than_constant(
     errors of the per-image difference between the two losses. The model's loss may exceed the constant's by at most
     `most`: a model that starts at the base rates and sees only grey images should stay there.
     """
-    truth = split.targets.cpu().numpy()
+    truth = split.targets.cpu().numpy().astype(np.float64)  # in which 1 - 1e-12 is not 1
     rates = truth.mean(0)
     losses = metrics.bce_losses(predict_logits(model, split, precision), truth).mean(1)
     constant = metrics.bce_losses(np.log(rates + 1e-12) - np.log1p(1e-12 - rates), truth).mean(1)

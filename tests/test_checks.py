@@ -286,3 +286,22 @@ def test_a_conclusion_stands_only_where_no_check_found_a_fault(tmp_path):
     made.expect("the images are overfitted", "train loss < 0.01", "0.3", False)
     said = made.conclusion("It works.")
     assert "It works" not in said and "No conclusion" in said and "the images are overfitted" in said
+
+
+def test_an_attribute_that_is_always_positive_gives_finite_bounds(splits):
+    valid = splits["valid"]
+    men = dataclasses.replace(valid, targets=torch.cat([torch.ones(len(valid), 1), valid.targets[:, 1:]], 1))
+    model = build_model(0, CPU, 4)
+    start_from_priors(model, men.targets.mean(0))
+    check = checks.no_better_than_constant("a control", model, men)
+    assert check.passed and all(np.isfinite(list(check.values.values())))
+
+
+def test_too_few_images_are_no_fault_of_the_images():
+    targets = np.zeros((12, 5), np.float32)
+    targets[:2] = 1
+    logits = np.random.default_rng(1).normal(size=(12, 5))
+    check = checks.images_tell_labels(logits, targets)
+    assert check.passed is None and "too few images to tell" in check.told("measured")
+    many = np.tile(targets, (100, 1))
+    assert checks.images_tell_labels(np.random.default_rng(1).normal(size=(1200, 5)), many).passed is False

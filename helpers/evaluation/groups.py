@@ -7,6 +7,7 @@ import pandas as pd
 
 from helpers.config import ATTRIBUTES
 from helpers.evaluation.bootstrap import intervals, number_persons, sums_by_person
+from helpers.evaluation.metrics import ratio
 
 __all__ = ["ENOUGH", "gaps", "mcnemar", "shortcuts", "slices"]
 
@@ -15,6 +16,7 @@ ENOUGH = 30
 
 GROUPED_BY = ("Male", "Young")
 FOLDS = 5
+NOTHING = 1e-9  # a sum of squared errors below this is rounding: the values are all the same
 RATES = ("accuracy", "tpr", "fpr")
 
 
@@ -130,10 +132,10 @@ def shortcuts(logits: np.ndarray, targets: np.ndarray, identities: np.ndarray | 
 
 
 def _explained(sums: np.ndarray) -> np.ndarray:
-    """Return the three R² (R, 3) of `shortcuts` from the sums (R, 6) of squared errors."""
+    """Return the three R² (R, 3) of `shortcuts` from the sums (R, 6) of squared errors; NaN where all values agree."""
     label, label_left, logit, by_others, by_own, by_all = sums.T
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.stack([1 - label_left / label, 1 - by_others / logit, (by_own - by_all) / logit], axis=1)
+    label, logit = (np.where(errors > NOTHING, errors, 0) for errors in (label, logit))  # 0: nothing to explain
+    return np.stack([1 - ratio(label_left, label), 1 - ratio(by_others, logit), ratio(by_own - by_all, logit)], axis=1)
 
 
 def _folds(identities: np.ndarray | None, images: int) -> np.ndarray:

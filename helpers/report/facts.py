@@ -13,7 +13,7 @@ METRICS = ("mean_accuracy", "exact_match", "micro_f1", "macro_f1")
 NOT_PROTOCOL = {
     *("run_name", "data_root", "allow_missing", "device", "seed", "trials_at_once", "checkpoint", "compare_with"),
 }
-AT_START = ("loss at initialisation is near ln 2", "loss with the priors' bias is near their entropy")
+AT_START = ("loss at initialisation is near ln 2", "loss with the priors' bias is that of predicting the rates")
 RUN_OPTIONS = ("--profile", "--data-root", "--run-name", "--device")  # of `run`, that every notebook needs
 NORMAL = 1.96  # half-width of a normal 95 % interval in standard errors
 FEW = 100  # positive images; with fewer, one image changes the recall by more than one percentage point

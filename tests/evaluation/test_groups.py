@@ -187,3 +187,12 @@ def test_published_means_are_those_of_their_five_accuracies():
     assert ((accuracies > 0.8) & (accuracies < 1)).all(axis=None)
     assert table["mean"].tolist() == pytest.approx(accuracies.mean(axis=1).tolist())
     assert table.loc[0, list(ATTRIBUTES)].tolist() == [0.92, 0.99, 0.98, 0.87, 0.99]  # Liu et al., 2015
+
+
+def test_a_label_that_never_changes_has_nothing_to_explain():
+    rng = np.random.default_rng(0)
+    targets, logits = rng.integers(0, 2, (60, 5)), rng.normal(size=(60, 5))
+    targets[:, 2] = 1
+    table = groups.shortcuts(logits, targets, None, resamples=20)
+    assert np.isnan(table.loc["Male", "labels"]) and table["labels"].notna().sum() == 4
+    assert table["answers"].between(-2, 1).all() and table["labels"].dropna().between(-2, 1).all()
