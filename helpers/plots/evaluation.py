@@ -180,8 +180,9 @@ def plot_maps(
     """
     rows = {a: [i for i, own in enumerate(attributes) if own == a] for a in dict.fromkeys(attributes)}
     across = max(map(len, rows.values()))
-    size = (WIDTH - 0.9) / (3 * across)
-    figure, axes = plt.subplots(len(rows), 3 * across, figsize=(WIDTH, len(rows) * (size + 0.2) + 0.3), squeeze=False)
+    size = min(0.8, (WIDTH - 0.9) / (3 * across))
+    shape = (3 * across * size + 0.9, len(rows) * (size + 0.2) + 0.3)
+    figure, axes = plt.subplots(len(rows), 3 * across, figsize=shape, squeeze=False)
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
         axis.grid(visible=False)

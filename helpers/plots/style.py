@@ -65,12 +65,12 @@ def use_style():
     plt.rcParams.update(STYLE)
 
 
-def show_images(images: np.ndarray, titles: list[str] | None = None, columns: int = 8) -> Figure:
-    """Show images (N, 3, H, W), uint8 or float in [0, 1], as a grid with a title above each."""
+def show_images(images: np.ndarray, titles: list[str] | None = None, columns: int = 8, width: float = WIDTH) -> Figure:
+    """Show images (N, 3, H, W), uint8 or float in [0, 1], as a grid `width` inches wide with a title above each."""
     above = [title.count("\n") + 1 if title else 0 for title in titles or [""] * len(images)]
     lines = [max(above[start : start + columns]) for start in range(0, len(images), columns)]
-    heights = [0.94 * WIDTH / columns + 0.13 * count for count in lines]
-    figure, axes = plt.subplots(len(heights), columns, figsize=(WIDTH, sum(heights)), squeeze=False)
+    heights = [0.94 * width / columns + 0.13 * count for count in lines]
+    figure, axes = plt.subplots(len(heights), columns, figsize=(width, sum(heights)), squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
     for index, (axis, image) in enumerate(zip(axes.flat, images, strict=False)):

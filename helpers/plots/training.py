@@ -110,10 +110,11 @@ def plot_curves(
 
 def plot_factor_curves(curves: dict[str, dict[float, pd.DataFrame]], words: Words = ENGLISH) -> Figure:
     """Plot the valid loss by epoch, one panel per factor, one line per value of it, with the range over the seeds."""
-    figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 4.6), sharey=True)
+    figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 3.9), sharey=True)
     for (factor, histories), axis in zip(curves.items(), axes.flat, strict=True):
         named = {words.small(value): history for value, history in histories.items()}
         plot_curves(named, words.name(factor), ax=axis, words=words)
+        axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))  # beside the curves, where it hides none
     for axis in axes[:, 1]:
         axis.set_ylabel("")
     for axis in axes[0]:

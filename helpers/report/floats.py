@@ -11,13 +11,14 @@ from urllib.parse import unquote
 import numpy as np
 import pypdfium2
 from bs4 import BeautifulSoup
-from pypdf import PdfReader
 
-ROOM = 1 / 4  # of a page: more than that must not stay empty
+from helpers.report.paper import read
+
+ROOM, MOST_EMPTY = 1 / 4, 1 / 3  # of a page: the end that is worth filling, and the most that may stay empty
 MARGINS = 18, 20  # mm above and below the text, as in print.css
 HEIGHT, MM = 297, 72 / 25.4  # of A4 in mm; points in a mm
 LEAD_IN = 60  # mm: a figure this near to the top of its page, after its lead-in and a heading, was moved there
-CHARACTERS, LINE = 100, 5  # in a line of text; mm of a line
+CHARACTERS, LINE, ROW = 100, 5, 5.5  # in a line of text; mm of a line, and of a row of a table
 DPI = 18
 
 
@@ -35,38 +36,60 @@ def float_down(page: BeautifulSoup, pdf: Path) -> bool:
 
 
 def _move(element, room: float) -> bool:
-    """Put a figure, or a table with its caption, after about `room` mm of the text that follows it."""
+    """Put a figure, or a table with its caption, after about `room` mm of what follows it; return whether it moved.
+
+    It passes text, and a figure also passes tables, whose numbers are counted apart. It leaves its section only if the
+    page would otherwise stay more than a third empty.
+    """
     if element is None or not (element.name == "figure" or "caption" in element.get("class", [])):
         return False
     parts = [element] if element.name == "figure" else [element, element.find_next_sibling()]
     passed, last = 0.0, None
-    for sibling in parts[-1].find_next_siblings():
-        height = _height(sibling)
-        if height is None or passed + height > room:
+    for block in _following(parts[-1]):
+        height = _height(block)
+        if height is None or passed + height > room or (len(parts) > 1 and _is_table(block)):
+            break
+        if block.name == "h2" and room - passed < MOST_EMPTY * (HEIGHT - sum(MARGINS)):
             break
         passed += height
-        if not re.match("h[1-6]$", sibling.name):  # a heading stays with its text
-            last = sibling
+        if not re.match("h[1-6]$", block.name) and "caption" not in block.get("class", []):
+            last = block  # a heading or a caption stays with what it heads
     if last is None:
         return False
     for part in reversed(parts):
         last.insert_after(part.extract())
+    element["class"] = [*element.get("class", []), "floated"]
     return True
 
 
-def _height(element) -> float | None:
-    """Estimate the printed height of a block of text in mm; None for what a figure must not pass."""
-    if re.match("h[3-6]$", element.name):
-        return 2.5 * LINE
-    if element.name not in ("p", "ul", "ol") or "caption" in element.get("class", []):
+def _following(element):
+    """Yield the blocks after an element, to the end of its section and then of the next one."""
+    yield from element.find_next_siblings()
+    section = element.find_parent(class_="output_markdown")
+    following = section and section.find_next(class_="output_markdown")
+    if following:
+        yield from following.find_all(recursive=False)
+
+
+def _is_table(block) -> bool:
+    return bool({"scroll", "caption"} & set(block.get("class", [])))
+
+
+def _height(block) -> float | None:
+    """Estimate the printed height of a block in mm; None for what nothing passes, such as a figure."""
+    if re.match("h[2-6]$", block.name):
+        return (4 if block.name == "h2" else 2.5) * LINE
+    if "scroll" in block.get("class", []):
+        return ROW * len(block.find_all("tr")) + LINE
+    if block.name not in ("p", "ul", "ol"):
         return None
-    blocks = element.find_all("li") or [element]
-    return sum(LINE * (1 + len(block.get_text()) // CHARACTERS) for block in blocks) + LINE / 2
+    items = block.find_all("li") or [block]
+    return sum(LINE * (1 + len(item.get_text()) // CHARACTERS) for item in items) + LINE / 2
 
 
 def _places(pdf: Path) -> dict[str, tuple[int, float]]:
     """Return the page (from 0) and the distance from its top (mm) of each link target, by its id."""
-    reader = PdfReader(pdf)
+    reader = read(pdf)
     places = {}
     for name, target in reader.named_destinations.items():
         number = reader.get_destination_page_number(target)
@@ -79,7 +102,8 @@ def _empty_ends(pdf: Path) -> list[float]:
     """Return the height in mm that is white at the end of the text of each page; 0 where a new part begins after it."""
     ends = []
     for page in pypdfium2.PdfDocument(pdf):
-        pixels = page.render(scale=DPI / 72, grayscale=True).to_numpy().squeeze()
+        bitmap = page.render(scale=DPI / 72, grayscale=True)  # pyright: ignore[reportArgumentType] (a factor, not an int)
+        pixels = bitmap.to_numpy().squeeze()
         top, foot = MARGINS[0] * DPI / 25.4, (HEIGHT - MARGINS[1]) * DPI / 25.4
         inked = np.flatnonzero((pixels[round(top) : round(foot)] < 245).any(axis=1))
         last = inked[-1] + 1 if len(inked) else 0

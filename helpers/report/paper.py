@@ -1,5 +1,6 @@
 """What a report needs for print beyond the HTML: page numbers in its contents, and a description in the PDF."""
 
+import logging
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -23,10 +24,16 @@ def for_print(page: BeautifulSoup, numbers: dict[str, int]) -> str:
     return str(page)
 
 
+def read(pdf: Path) -> PdfReader:
+    """Open a PDF, without pypdf's remarks on how browsers write them."""
+    logging.getLogger("pypdf").setLevel(logging.ERROR)
+    return PdfReader(pdf)
+
+
 def page_numbers(pdf: Path) -> dict[str, int]:
     """Return the page, from 1, of each link target in a PDF, by the id that it has in the HTML; {} if unreadable."""
     try:
-        reader = PdfReader(pdf)
+        reader = read(pdf)
         pages = {name: reader.get_destination_page_number(place) for name, place in reader.named_destinations.items()}
     except PyPdfError:
         return {}
@@ -35,7 +42,7 @@ def page_numbers(pdf: Path) -> dict[str, int]:
 
 def describe(pdf: Path, page: BeautifulSoup):
     """Write into a PDF what its HTML says of itself: title, author, subject, keywords, language."""
-    writer = PdfWriter(clone_from=pdf)
+    writer = PdfWriter(clone_from=read(pdf))
     texts = {meta["name"]: str(meta["content"]) for meta in page.find_all("meta", attrs={"name": True})}
     names = {"/Author": "author", "/Subject": "description", "/Keywords": "keywords"}
     writer.add_metadata({key: texts[name] for key, name in names.items() if name in texts})

@@ -43,10 +43,13 @@ def cuda_problem() -> str:
 
 
 def describe(device: torch.device) -> str:
-    """Return the name of the device, for reports."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{_cpu_name()}, {torch.get_num_threads()} threads"
+    """Return the name of the device, and of a CPU the number of threads."""
+    return device_name(device) + ("" if device.type == "cuda" else f", {torch.get_num_threads()} threads")
+
+
+def device_name(device: torch.device) -> str:
+    """Return the name of the GPU or the CPU."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
 
 
 def cpu_has_bf16() -> bool | None:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from helpers.config import ROOT
-from helpers.system.devices import describe, precision_used
+from helpers.system.devices import device_name, precision_used
 
 HELPERS = Path(__file__).resolve().parent.parent
 
@@ -25,8 +25,9 @@ def environment(device: torch.device, precision: str) -> dict:
         "torch": str(torch.__version__),
         "numpy": np.__version__,
         "platform": platform.platform(),
-        "device": describe(device),
+        "device": device_name(device),
         "device_type": device.type,
+        "threads": None if device.type == "cuda" else torch.get_num_threads(),
         "precision": precision_used(device, precision),
         "git_commit": _git_commit(),
     }

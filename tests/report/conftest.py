@@ -1,11 +1,15 @@
 """What the tests of the report share: a run, made up, whose templates are compiled once and not for every report."""
 
+from collections.abc import Callable
 from functools import cache, partial
+from pathlib import Path
 
 import jinja2
 import pytest
+from nbformat.v4 import new_markdown_cell, new_notebook
 
 from helpers.report import figures, sections
+from helpers.report.html import page_words, to_html
 
 from .made_up import Study
 
@@ -29,3 +33,20 @@ def study(tmp_path, monkeypatch, compiled) -> Study:
     monkeypatch.setattr(sections, "_words", WORDS)
     monkeypatch.setattr(figures, "picture", placeholder)
     return Study(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def exported(study, tmp_path, monkeypatch) -> Callable[[str], Path]:
+    """A function that exports the report of the made-up study in a language as HTML, and returns the file."""
+
+    monkeypatch.setattr(figures, "picture", PICTURE)
+
+    def export(language: str) -> Path:
+        report, words = study.report(language, author="Camille Exemple"), page_words(language)
+        notebook = new_notebook(cells=[new_markdown_cell(sections.render(report, name)) for name in sections.SECTIONS])
+        about = {"author": "Camille Exemple", "subject": words["subject"].format(run_name="study"), "foot": "study"}
+        title = sections.report_title("study", language)
+        keywords = tuple(words["keywords"])
+        return to_html(notebook, tmp_path / "report.html", title=title, language=language, keywords=keywords, **about)
+
+    return export

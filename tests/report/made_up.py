@@ -292,7 +292,8 @@ def full_study() -> dict[str, dict]:
                 "fingerprint": "0123456789abcdef",
             },
             "environment": {"python": "3.11.7", "torch": "2.9", "numpy": "2.1", "platform": "Linux"}
-            | {"device": "a GPU", "device_type": "cuda", "precision": "bf16", "git_commit": "abc123def456"},
+            | {"device": "a GPU", "device_type": "cuda", "threads": None, "precision": "bf16"}
+            | {"git_commit": "abc123def456"},
             "checks": [
                 a_check("loss at initialisation is near ln 2"),
                 a_check("a check of tomorrow", severity="remark"),
@@ -363,7 +364,7 @@ class Study:
         return "\n".join(render(report, section) for section in sections or SECTIONS)
 
 
-PICTURE = (  # a drawing of 17 cm, as the figures of the report are
+DRAWING = (  # a drawing of 17 cm, as the figures of the report are
     '<img alt="A line that falls." src="data:image/svg+xml;base64,'
     + base64.b64encode(
         b'<svg xmlns="http://www.w3.org/2000/svg" width="642" height="200"><path d="M0 0L642 200" stroke="#000"/></svg>'

@@ -18,6 +18,7 @@ MM = 72 / 25.4  # points
 TOP, FOOT = 15 * MM, 20 * MM  # margins that are not counted as paper: the foot holds the page number
 DPI = 36
 NEARLY_WHITE = 245
+SECTION = 2  # its depth in the outline, below the title
 NEAR_TOP = 40 * MM  # a heading this near to the edge of the paper begins its page
 
 
@@ -70,7 +71,7 @@ def measure(path: Path) -> Measures:
         not_embedded={name for page in reader.pages for name in _not_embedded(page)},
         outline=outline,
         empty=[_empty(page) for page in document],
-        ends={page - 1 for page in starts} | {len(document) - 1},
+        ends={page - 1 for page in starts} | {0, len(document) - 1},  # page 0 is the title page
         tagged=bool(root.get("/MarkInfo", {}).get("/Marked")) and "/StructTreeRoot" in root,
         language=str(root.get("/Lang", "")),
         metadata=dict(reader.metadata or {}),
@@ -92,7 +93,7 @@ def _kinds(element, depth: int = 0):
 
 
 def _outline(reader: pypdf.PdfReader) -> tuple[list[tuple[int, str, int]], set[int]]:
-    """Return the outline, and the pages (from 0) on top of which a heading of the first depth stands."""
+    """Return the outline, and the pages (from 0) on top of which the heading of a section stands."""
     entries, tops = [], set()
 
     def walk(items, depth: int):
@@ -103,7 +104,7 @@ def _outline(reader: pypdf.PdfReader) -> tuple[list[tuple[int, str, int]], set[i
             page = reader.get_destination_page_number(item)
             entries.append((depth, str(item.title), page))
             height = float(reader.pages[page].mediabox.height)
-            if depth == 1 and height - float(item.top if item.top is not None else height) < NEAR_TOP:
+            if depth == SECTION and height - float(item.top if item.top is not None else height) < NEAR_TOP:
                 tops.add(page)
 
     walk(reader.outline, 1)

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 import yaml
 from matplotlib import pyplot as plt
-from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.text import Text
 
-from helpers.plots.style import WIDTH
 from helpers.plots.words import Words
 from helpers.report import figures
 from helpers.report.figures import FIGURES
@@ -40,17 +39,17 @@ def sources() -> dict[str, figures.Source]:
 
 def drawn(figure, monkeypatch) -> list:
     """Return every text that is drawn on a figure, with its bounding box in pixels."""
-    seen, draw_text = {}, RendererAgg.draw_text
+    seen, draw = [], Text.draw
 
-    def listen(self, gc, x, y, s, prop, angle, ismath=False, mtext=None):
-        if mtext is not None and s.strip():
-            seen[id(mtext)] = mtext
-        draw_text(self, gc, x, y, s, prop, angle, ismath, mtext)
+    def listen(self, renderer):
+        if self.get_visible() and self.get_text().strip():
+            seen.append(self)
+        draw(self, renderer)
 
-    monkeypatch.setattr(RendererAgg, "draw_text", listen)
+    monkeypatch.setattr(Text, "draw", listen)
     figure.canvas.draw()
     monkeypatch.undo()
-    return [(text, text.get_window_extent()) for text in seen.values()]
+    return [(text, text.get_window_extent()) for text in dict.fromkeys(seen)]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -134,13 +133,14 @@ def test_line_art_is_svg_and_pictures_of_images_are_png_at_200_dpi(sources):
         drawing, picture = FIGURES[name], figures.picture(name, sources["en"])
         kind, _, encoded = picture.src.partition(";base64,")
         content = base64.b64decode(encoded)
-        assert picture.centimetres == pytest.approx(2.54 * WIDTH, abs=0.01)
         if drawing.images:
             assert kind == "data:image/png" and content.startswith(b"\x89PNG")
-            assert int.from_bytes(content[16:20], "big") == round(200 * WIDTH)
+            assert int.from_bytes(content[16:20], "big") == pytest.approx(200 / 2.54 * picture.centimetres, abs=1.5)
         else:
             assert kind == "data:image/svg+xml" and b"<svg" in content and b"<image" not in content
             assert len(content) < 250_000
+            points = float(re.search(rb'width="([\d.]+)pt"', content)[1])
+            assert picture.centimetres == pytest.approx(points / 72 * 2.54, abs=0.01)
 
 
 def test_a_figure_whose_notebook_has_not_run_is_none(sources):

@@ -9,7 +9,7 @@ from helpers.errors import StudyError
 from helpers.report import markdown
 from helpers.report.markdown import to_docx, to_markdown
 
-from .made_up import PICTURE
+from .made_up import DRAWING
 
 SOURCE = f"""
 <div class="title-page">
@@ -24,7 +24,7 @@ SOURCE = f"""
 
 Voir la <a href="#figure-a">figure 1</a> : 1 &lt; 2, <span class="pass">réussi</span>, `<div>`.
 
-<figure id="figure-a">{PICTURE}<figcaption><strong>Figure 1.</strong> Une <code>chute</code>.</figcaption></figure>
+<figure id="figure-a">{DRAWING}<figcaption><strong>Figure 1.</strong> Une <code>chute</code>.</figcaption></figure>
 
 <p class="caption" id="table-b"><strong>Tableau 1.</strong> Des lots.</p>
 
