@@ -35,7 +35,7 @@ def make_report(run_name: str, formats: tuple[str, ...] = HANDED_IN, **options: 
         raise StudyError(f"There is no run {run_name!r}: {folder} contains no results. Run the notebooks first.")
     language = values.get("language", defaults["language"])
     if (folder / "results" / "07_test.json").is_file():
-        print(f"Model card: {write_model_card(folder, language)}")
+        _write_card(folder, language)
     execute("report", values, folder)
     words = page_words(language)
     about = {
@@ -47,6 +47,14 @@ def make_report(run_name: str, formats: tuple[str, ...] = HANDED_IN, **options: 
         "foot": run_name,
     }
     return export(folder / "report.ipynb", folder / "report", formats, about)
+
+
+def _write_card(folder: Path, language: str):
+    """Write the model card; without the checkpoint there is none, which is told and does not stop the report."""
+    try:
+        print(f"Model card: {write_model_card(folder, language)}")
+    except StudyError as error:
+        print(f"No model card: {error}", file=sys.stderr)
 
 
 def compare(run_names: list[str], formats: tuple[str, ...] = HANDED_IN, language: str = "fr") -> list[Path]:

@@ -1,5 +1,6 @@
 """The executed notebooks of a run as linked pages: code, outputs, and widgets as they last stood."""
 
+import json
 from pathlib import Path
 
 import nbformat
@@ -22,7 +23,9 @@ def export_notebooks(folder: Path, target: Path, language: str = "fr") -> Path:
     found = {name: folder / f"{name}.ipynb" for name in ORDER if (folder / f"{name}.ipynb").is_file()}
     if not found:
         raise StudyError(f"{folder} contains no executed notebook. Run them first: python -m helpers run …")
-    notebooks = {name: nbformat.reads(_discreet(path.read_text(encoding="utf-8")), 4) for name, path in found.items()}
+    places = _places(folder)
+    texts = {name: _discreet(path.read_text(encoding="utf-8"), places) for name, path in found.items()}
+    notebooks = {name: nbformat.reads(text, 4) for name, text in texts.items()}
     titles = {name: _title(notebook, name) for name, notebook in notebooks.items()}
     words = page_words(language)
     site = ((INDEX, words["notebooks"]), *((f"{name}.html", title) for name, title in titles.items()))
@@ -40,9 +43,18 @@ def _list(lines: list[str]) -> list:
     return [new_markdown_cell("\n".join(lines))]
 
 
-def _discreet(text: str) -> str:
-    """Return a notebook's text without the places of this machine."""
-    for place in sorted({str(HOME), str(ROOT), str(Path.home())}, key=len, reverse=True):
+def _places(folder: Path) -> list[str]:
+    """Return the folders that name this machine, longest first: the project's, the user's, and that of the dataset."""
+    places = {str(HOME), str(ROOT), str(Path.home())}
+    for path in (folder / "results").glob("0*.json"):
+        data = json.loads(path.read_text(encoding="utf-8")).get("data")
+        places |= {str(Path(data["root"]).parent)} if data else set()
+    return sorted(places - {"/", "."}, key=len, reverse=True)
+
+
+def _discreet(text: str, places: list[str]) -> str:
+    """Return a notebook's text without the folders in `places`."""
+    for place in places:
         text = text.replace(f"{place}/", "").replace(place, ".")
     return text
 

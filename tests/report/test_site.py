@@ -1,5 +1,6 @@
 """The executed notebooks as linked pages."""
 
+import json
 from urllib.parse import urlsplit
 
 import nbformat
@@ -15,11 +16,13 @@ from helpers.report.site import export_notebooks
 @pytest.fixture
 def folder(tmp_path):
     for name, title in (("01_data", "# 01 · Data"), ("05_grid", "# 05 · Grid")):
-        output = new_output("stream", text=f"Results: {ROOT}/runs/x\n")
+        output = new_output("stream", text=f"Results: {ROOT}/runs/x, from /mnt/of ada/celeba\n")
         cells = [new_markdown_cell(f"{title}\n\nWhy."), new_markdown_cell("## A"), new_markdown_cell("## B")]
         nbformat.write(
             new_notebook(cells=[*cells, new_code_cell("x = 1", outputs=[output])]), tmp_path / f"{name}.ipynb"
         )
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "01_data.json").write_text(json.dumps({"data": {"root": "/mnt/of ada/celeba"}}))
     return tmp_path
 
 
@@ -39,7 +42,9 @@ def test_a_page_has_the_code_and_one_title_and_no_path_of_this_machine(folder):
     export_notebooks(folder, folder / "notebooks")
     soup = BeautifulSoup((folder / "notebooks" / "05_grid.html").read_text(encoding="utf-8"), "html.parser")
     assert [title.get_text() for title in soup.find_all("h1")] == ["05 · Grid"]
-    assert "x = 1" in soup.get_text() and "Results: runs/x" in soup.get_text() and str(ROOT) not in str(soup)
+    assert (
+        "x = 1" in soup.get_text() and "Results: runs/x, from celeba" in soup.get_text() and str(ROOT) not in str(soup)
+    )
     assert soup.html["lang"] == "en" and "Why." in soup.main.get_text()
 
 
