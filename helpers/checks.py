@@ -304,8 +304,8 @@ def did_not_diverge(history: pd.DataFrame, name: str = "the final training did n
     """
     train, valid = (history[column].to_numpy(float) for column in ("train_loss", "val_loss"))
     values = {"coin": math.log(2), "first": train[0], "ended": train[-1], "lowest": valid.min(), "last": valid[-1]}
-    sound = np.isfinite([train, valid]).all() and train[-1] <= train[0]
-    sound = sound and valid.min() <= math.log(2) and valid[-1] <= BLOWN_UP * valid.min()
+    sound = bool(np.isfinite([train, valid]).all() and train[-1] <= train[0])
+    sound = sound and bool(valid.min() <= math.log(2) and valid[-1] <= BLOWN_UP * valid.min())
     expected = "train loss ≤ its first, {first:.4f}; valid loss ≤ {coin:.4f} at its lowest"
     measured = "train {ended:.4f}; valid {lowest:.4f} at its lowest, {last:.4f} at the end"
     return Check(name, expected, measured, sound, values=values)

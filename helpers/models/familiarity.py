@@ -45,8 +45,8 @@ def _last_block(network: nn.Module) -> nn.Module:
 
 def channels(model: nn.Module) -> int:
     """Return C, the number of channels of the last feature map."""
-    network = model.network if isinstance(model, Mirrored) else model
-    return int(network.head.in_features)
+    head = model.get_submodule("network.head" if isinstance(model, Mirrored) else "head")
+    return head.weight.shape[1]
 
 
 def fit(model: nn.Module, train: torch.Tensor, valid: torch.Tensor) -> dict:

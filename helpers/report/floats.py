@@ -102,7 +102,8 @@ def _empty_ends(pdf: Path) -> list[float]:
     """Return the height in mm that is white at the end of the text of each page; 0 where a new part begins after it."""
     ends = []
     for page in pypdfium2.PdfDocument(pdf):
-        pixels = page.render(scale=DPI / 72, grayscale=True).to_numpy().squeeze()
+        bitmap = page.render(scale=DPI / 72, grayscale=True)  # pyright: ignore[reportArgumentType] (a factor, not an int)
+        pixels = bitmap.to_numpy().squeeze()
         top, foot = MARGINS[0] * DPI / 25.4, (HEIGHT - MARGINS[1]) * DPI / 25.4
         inked = np.flatnonzero((pixels[round(top) : round(foot)] < 245).any(axis=1))
         last = inked[-1] + 1 if len(inked) else 0

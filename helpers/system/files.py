@@ -6,6 +6,7 @@ import json
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -88,7 +89,7 @@ def refuse_stand_in(path: Path):
         raise StudyError(f"{path} is {found}.")
 
 
-def plain(value):
+def plain(value) -> Any:
     """Return `value` in JSON's types: tables as lists of rows, arrays as lists, what is not finite as null."""
     if isinstance(value, pd.DataFrame):
         named = value if isinstance(value.index, pd.RangeIndex) else value.reset_index()

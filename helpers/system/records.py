@@ -18,8 +18,8 @@ TIMES = {
 
 def write_record(path: Path, content: dict[str, Any]):
     """Write `content` as JSON with its digest; StudyError if the file cannot be written."""
-    content = plain(content)
-    write_text(path, json.dumps(content | {"digest": record_digest(content)}, indent=1, ensure_ascii=False) + "\n")
+    kept: dict[str, Any] = plain(content)
+    write_text(path, json.dumps(kept | {"digest": record_digest(kept)}, indent=1, ensure_ascii=False) + "\n")
 
 
 def read_record(path: Path) -> dict[str, Any]:
