@@ -142,14 +142,9 @@ def train_together(
     first = next(iter(arms.values()))
     configs = {name: arm.config.but(seed=seed, precision=precision) for name, arm in arms.items()}
     config = configs[names[0]].but(ema=max(one.ema for one in configs.values()), mirror=False)
-    model, best = build_for(config, train.device), {name: KeepBest() for name in names}
-
-    def look(row: dict, average: nn.Module):
-        for name, one in configs.items():
-            network = average if one.ema else model
-            network = Mirrored(network) if one.mirror else network
-            best[name]({"epoch": row["epoch"], "val_loss": evaluate(network, valid, precision)["loss"]}, network)
-
+    model = build_for(config, train.device)
+    look = Look(model, configs, valid)
+    state = FOLDER / f"{'+'.join(names)}-{seed}.state"
     if first.all_attributes:
         model.head, train = AllAttributes(model.head), with_all_targets(train, dataset)
     watches = "views" in first.ideas
@@ -157,18 +152,19 @@ def train_together(
     with contextlib.ExitStack() as changes:
         if watches:
             views = views_of(first, train, precision)
-            changes.enter_context(patch.object(loop, "training_batches", batches_of_views(views)))
+            changes.enter_context(patch.object(loop, "training_batches", batches_of_views(views, lambda: look.epochs)))
         for idea in first.ideas:
             changes.enter_context(IDEAS[idea]())
-        history = fit(model, taught, valid, config, on_epoch=look, label=f"{'+'.join(names)} seed {seed}")
+        label = f"{'+'.join(names)} seed {seed}"
+        history = fit(model, taught, valid, config, on_epoch=look, label=label, resume=state)
     spent = {"seconds_per_epoch": history["seconds"].median(), "threads": torch.get_num_threads()}
     rows = {}
     for name, one in configs.items():
         trained = Mirrored(model) if one.mirror else model
-        trained.load_state_dict(best[name].weights)
+        trained.load_state_dict(look.best[name].weights)
         for old in FOLDER.glob(f"{name}-{seed}-*.npy"):
             old.unlink()
-        network, row = build_for(one, train.device), best[name].row
+        network, row = build_for(one, train.device), look.best[name].row
         network.load_state_dict(only_the_five(trained.state_dict()))
         save_checkpoint(checkpoint(f"{name}-{seed}"), network, one, row["epoch"], row, dataset.source)
         if first.all_attributes:
@@ -176,7 +172,34 @@ def train_together(
             if not watches:
                 np.save(all_answers(f"{name}-{seed}"), answers_to_all(trained, model.head, train))
         rows[name] = {"seed": seed, "epoch": row["epoch"]} | spent
+    state.unlink(missing_ok=True)
     return rows
+
+
+class Look:
+    """An `on_epoch` that keeps the best epoch of each arm of a group, measured as that arm predicts."""
+
+    def __init__(self, model: nn.Module, configs: dict[str, Config], valid: Split):
+        self.model, self.configs, self.valid, self.epochs = model, configs, valid, 0
+        self.best = {name: KeepBest() for name in configs}
+
+    def __call__(self, row: dict, average: nn.Module):
+        self.epochs = row["epoch"]
+        for name, config in self.configs.items():
+            network = average if config.ema else self.model
+            network = Mirrored(network) if config.mirror else network
+            loss = evaluate(network, self.valid, config.precision)["loss"]
+            self.best[name]({"epoch": row["epoch"], "val_loss": loss}, network)
+
+    def state_dict(self) -> dict:
+        """Return what is kept, for the file from which an interrupted training continues."""
+        return {"epochs": self.epochs, "best": {name: best.state_dict() for name, best in self.best.items()}}
+
+    def load_state_dict(self, state: dict):
+        """Take over what an interrupted training had kept; {} stands for the start of a new training."""
+        self.epochs = state.get("epochs", 0)
+        for name, best in self.best.items():
+            best.load_state_dict(state.get("best", {}).get(name, {}))
 
 
 def teach(train: Split, arm: Arm) -> Split:

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import itertools
 import math
 from collections.abc import Callable, Iterable
 from unittest.mock import patch
@@ -138,12 +137,11 @@ def augmented_views(
     return views
 
 
-def batches_of_views(views: list[Split]) -> Callable:
-    """Return a `training_batches` that reads one view per epoch, in turn."""
-    turn = itertools.cycle(views)
+def batches_of_views(views: list[Split], epochs: Callable[[], int]) -> Callable:
+    """Return a `training_batches` that reads one view per epoch, in turn; `epochs` counts the finished epochs."""
 
     def batches_of_view(split: Split, batch_size: int, generator: torch.Generator, augmented: bool = True):
-        yield from training_batches(next(turn), batch_size, generator, augmented=False)
+        yield from training_batches(views[epochs() % len(views)], batch_size, generator, augmented=False)
 
     return batches_of_view
 

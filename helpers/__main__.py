@@ -124,7 +124,7 @@ def predict(
     device: Device = "auto",
 ):
     """Predict the five attributes of images of any size and mode; the exit status is 1 if any file is left out."""
-    from helpers.cli.predict import as_csv, as_text, find_images, predict_images
+    from helpers.cli.predict import about_unfamiliar, as_csv, as_text, find_images, predict_images
     from helpers.models.checkpoints import load_checkpoint
     from helpers.system.devices import choose_device
     from helpers.system.files import write_text
@@ -141,6 +141,8 @@ def predict(
         typer.echo(f"{len(table):,} images: {csv}")
     else:
         typer.echo(as_text(table) if sys.stdout.isatty() else as_csv(table), nl=False)
+    if unfamiliar := about_unfamiliar(table, loaded):
+        typer.echo(unfamiliar, err=True)
     for problem in left_out + problems:
         typer.echo(f"Left out: {problem}", err=True)
     if left_out or problems:

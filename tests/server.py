@@ -11,8 +11,9 @@ QUOTA_PAGE = b"<!DOCTYPE html><html><body>Too many users have viewed or download
 class Server:
     """Serves the files of `root`; `does` lists what it does to the next requests of a path, then it serves.
 
-    "cut": closes the connection half-way · "stall": sends half and then nothing · an int: answers this HTTP
-    status · "quota": answers 200 with a page · "no ranges", "quota no ranges": for ever.
+    "cut": closes the connection half-way · "stall": sends half and then nothing · "trickle": ten bytes a second ·
+    "short": sends half and says that it is all · an int: answers this HTTP status · "quota": answers 200 with a page ·
+    "no ranges", "quota no ranges": for ever.
     """
 
     def __init__(self, root: Path):
@@ -59,7 +60,7 @@ class Server:
             self._send(request, data, 206 if first else 200, "application/octet-stream", first, act)
 
     def _send(self, request, data: bytes, status: int, kind: str, first: int = 0, act: str = ""):
-        rest = data[first:]
+        rest = data[first : len(data) // 2 if act == "short" else None]
         request.send_response(status)
         request.send_header("Content-Type", kind)
         request.send_header("Content-Length", str(len(rest)))
@@ -67,10 +68,13 @@ class Server:
         if status == 206:
             request.send_header("Content-Range", f"bytes {first}-{len(data) - 1}/{len(data)}")
         request.end_headers()
-        half = len(rest) // 2 if act in ("cut", "stall") else len(rest)
+        half = {"cut": len(rest) // 2, "stall": len(rest) // 2, "trickle": 0}.get(act, len(rest))
         try:
             request.wfile.write(rest[:half])
             request.wfile.flush()
+            for byte in rest[: 200 if act == "trickle" else 0]:  # slower than a client's time-out notices
+                request.wfile.write(bytes([byte]))
+                time.sleep(0.1)
             if act == "stall":
                 time.sleep(3)
         except OSError:

@@ -16,6 +16,7 @@ from helpers.config import ROOT
 sys.path.insert(0, str(ROOT / "docs"))
 
 import make_api
+import make_errors
 
 LINTER = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
 ROOMS = LINTER["contracts"][0]["layers"][::-1]  # each imports only from itself and from those before it
@@ -89,6 +90,12 @@ def test_public_names_are_few_and_each_has_a_docstring():
 def test_the_list_of_public_names_is_up_to_date():
     written = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     assert written == make_api.api(), "run python docs/make_api.py"
+
+
+def test_the_list_of_errors_is_up_to_date_and_each_says_more_than_one_word():
+    written = (make_api.ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    assert written == make_errors.errors(), "run python docs/make_errors.py"
+    assert written.count("\n| ") > 100
 
 
 @pytest.mark.parametrize("name", [name for name in ROOMS if (ROOT / "helpers" / name).is_dir()])

@@ -268,10 +268,23 @@ def test_the_targets_of_a_view_are_its_teachers_mean_probabilities_for_its_own_i
         predicted = [probabilities(predict_logits(teacher, view, "fp32")) for teacher in teachers]
         assert np.allclose(view.targets.numpy(), np.mean(predicted, axis=0), atol=1e-5)
     assert not torch.equal(views[0].images, views[1].images) and not torch.equal(views[0].images, train.images)
-    read = ideas.batches_of_views(views)
+    done = iter((0, 1, 2))
+    read = ideas.batches_of_views(views, lambda: next(done))
     for expected in (views[0], views[1], views[0]):  # one view per epoch, in turn
         targets = torch.cat([batch[1] for batch in read(train, 6, torch.Generator().manual_seed(0))])
         assert torch.equal(targets.sort(0).values, expected.targets.sort(0).values)
+
+
+def test_an_interrupted_training_of_an_arm_keeps_the_best_epochs_and_the_turn_of_its_views(splits):
+    train, valid = splits["train"].subset(range(16)), splits["valid"].subset(range(8))
+    configs = {"a": Config(channels_block3=4, mirror=True), "b": Config(channels_block3=4)}
+    look = arms.Look(build_for(configs["b"], torch.device("cpu")), configs, valid)
+    look({"epoch": 3}, look.model)
+    again = arms.Look(look.model, configs, train)
+    again.load_state_dict(look.state_dict())
+    assert again.epochs == 3 and again.best["a"].row == look.best["a"].row and again.best["b"].weights
+    again.load_state_dict({})
+    assert again.epochs == 0 and again.best["a"].row is None
 
 
 def test_the_gpu_script_measures_every_network(tmp_path, monkeypatch):

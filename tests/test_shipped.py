@@ -9,6 +9,7 @@ import torch
 import yaml
 from cli.test_cli import call
 from conftest import REAL
+from PIL import Image
 
 from helpers.config import SHIPPED
 from helpers.data.batches import load_split
@@ -51,6 +52,16 @@ def test_predict_answers_with_it_where_none_is_named_and_says_so(drawn):
     result = call("predict", next((drawn / "img_align_celeba").glob("*.jpg")))
     assert result.exit_code == 0 and "non-commercial research only" in result.stderr
     assert result.stdout.startswith("image,Smiling,Wearing_Hat,Male,Young,Eyeglasses")
+
+
+def test_it_tells_noise_and_plain_colours_from_what_it_was_trained_on(tmp_path):
+    Image.effect_noise((178, 218), 200).save(tmp_path / "noise.png")
+    Image.new("RGB", (178, 218), "green").save(tmp_path / "green.png")
+    result = call("predict", tmp_path)
+    assert (
+        result.exit_code == 0
+        and "2 of 2 images do not look like those that the network was trained on (CelebA)" in (result.stderr)
+    )
 
 
 @pytest.mark.skipif(not os.path.isdir(REAL), reason="$CELEBA_ROOT names no folder")

@@ -15,6 +15,7 @@ from helpers.data.rgb import suffixes
 from helpers.errors import StudyError
 from helpers.evaluation import metrics
 from helpers.models.checkpoints import Checkpoint
+from helpers.models.familiarity import distances
 from helpers.training.loop import predict_logits
 
 NAMED = 5  # files that a message names
@@ -80,7 +81,9 @@ def predict_images(checkpoint: Checkpoint, paths: list[Path], device: torch.devi
     """Return a table of predictions, and one message per file that has none.
 
     Columns: image, one probability per attribute, and one 0/1 prediction `<attribute>_pred` per attribute at 0.5. The
-    network expects faces that are cropped and aligned like CelebA's. Raises StudyError if no image can be read.
+    network expects faces that are cropped and aligned like CelebA's. If the checkpoint has statistics of its training
+    images, the column `unfamiliar` is 1 where an image does not look like them. Raises StudyError if no image can be
+    read.
     """
     names, images, problems = [], [], []
     for path in paths:
@@ -98,9 +101,24 @@ def predict_images(checkpoint: Checkpoint, paths: list[Path], device: torch.devi
     table.insert(0, "image", names)
     predictions = metrics.predictions(logits)
     table = table.join(pd.DataFrame(predictions, columns=[f"{name}_pred" for name in ATTRIBUTES]))
+    if familiar := checkpoint.content.get("familiar"):
+        far = distances(checkpoint.model, familiar, pixels) > familiar["limit"]
+        table["unfamiliar"] = far.astype(np.uint8)
     answered = np.isfinite(logits).all(1)
     problems += [f"The network gives no finite answer for {in_line(name)}." for name in table["image"][~answered]]
     return table[answered].reset_index(drop=True), problems
+
+
+def about_unfamiliar(table: pd.DataFrame, checkpoint: Checkpoint) -> str:
+    """Return a sentence about the images that do not look like those that the network was trained on, or nothing."""
+    if "unfamiliar" not in table or not table["unfamiliar"].any():
+        return ""
+    names = [in_line(name) for name in table["image"][table["unfamiliar"] == 1]]
+    some = ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")
+    return (
+        f"{len(names):,} of {len(table):,} images do not look like those that the network was trained on "
+        f"({checkpoint.content['trained_on']}), and its answers about them may mean nothing: {some}."
+    )
 
 
 def _read(path: Path) -> bytes:
@@ -133,10 +151,11 @@ def as_csv(table: pd.DataFrame) -> str:
 
 def as_text(table: pd.DataFrame) -> str:
     """Return the predictions as a table to read in a terminal: yes or no, and the probability of yes."""
-    rows = [["image", *ATTRIBUTES]]
+    rows = [["image", *ATTRIBUTES, ""]]
     for _, row in table.iterrows():
         answers = [f"{'yes' if row[f'{name}_pred'] else 'no':3s} {row[name]:4.0%}" for name in ATTRIBUTES]
-        rows.append([in_line(row["image"]), *answers])
+        note = ["unfamiliar"] if row.get("unfamiliar") else [""]
+        rows.append([in_line(row["image"]), *answers, *note])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
     return "".join(line.rstrip() + "\n" for line in lines)

@@ -9,7 +9,8 @@ import pandas as pd
 
 from helpers.config import ATTRIBUTES, SPLITS
 from helpers.data.official import CELEBA_ATTRIBUTES
-from helpers.data.tables import File, Sheet, binary, integers, read_sheet, split_codes
+from helpers.data.tables import File, Sheet, read_sheet
+from helpers.data.values import binary, integers, split_names
 from helpers.errors import StudyError
 
 NAMED = 5  # images that a message names
@@ -78,7 +79,7 @@ def _attributes(sheet: Sheet) -> pd.DataFrame:
 
 def _column(sheet: Sheet, name: str, file: File | None) -> pd.Series | None:
     """Return the splits or the identities of the images of `sheet`, from its own column and from another file."""
-    read = split_codes if name == "split" else lambda other: integers(other, name)
+    read = split_names if name == "split" else lambda other: integers(other, name)
     own = read(sheet) if name in sheet.table.columns else None
     if file is None:
         return own

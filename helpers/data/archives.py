@@ -29,7 +29,7 @@ class Entry(NamedTuple):
 
 def read_directory(path: Path) -> list[Entry]:
     """Return the files in a zip, without folders and symbolic links; raise StudyError if it is not a readable zip."""
-    return [_entry(info) for info in _infos(path) if not info.is_dir() and not _is_link(info)]
+    return [_entry(info) for info in _infos(path) if not info.filename.endswith("/") and not _is_link(info)]
 
 
 def _entry(info: zipfile.ZipInfo) -> Entry:

@@ -3,13 +3,16 @@
 import contextlib
 import email.utils
 import importlib
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from helpers.errors import StudyError
 from helpers.system.files import beginning, file_md5, stand_in
 
 TIMEOUT = 30  # seconds without data, after which the client reconnects
+PATIENCE = 300  # seconds without progress, after which the download is given up
 RETRIES = 6  # reconnections within one attempt
 ATTEMPTS = 4  # if the server asks to wait (429) or has a fault of its own (5xx)
 LONGEST_WAIT = 60  # seconds; if the server asks for more, the download is given up
@@ -53,14 +56,21 @@ def _has_arrived(path: Path, url: str, drive_id: str, name: str, last: bool) -> 
     """Make one attempt; return False if another is worthwhile. gdown continues partial files from any server."""
     gdown, requests = client("gdown"), client("requests")
     try:
-        gdown.download(
-            **({"url": url} if url else {"id": drive_id}),
-            output=str(path),
-            resume=True,
-            retries=RETRIES,
-            timeout=TIMEOUT,
-            use_cookies=False,
-        )
+        with _patience(path) as cancel:
+            gdown.download(
+                **({"url": url} if url else {"id": drive_id}),
+                output=str(path),
+                resume=True,
+                retries=RETRIES,
+                timeout=TIMEOUT,
+                use_cookies=False,
+                cancel=cancel,
+            )
+    except gdown.exceptions.DownloadCancelled as error:
+        raise StudyError(
+            f"{name} was given up: the server sent hardly anything for {PATIENCE:.0f} s. What has arrived is kept. Try "
+            "again later, or use another source."
+        ) from error
     except requests.HTTPError as error:
         _wait_or_refuse(error.response, name, last)
         return False
@@ -74,6 +84,31 @@ def _has_arrived(path: Path, url: str, drive_id: str, name: str, last: bool) -> 
             f"{name} could not be downloaded ({in_short(error)}). What has arrived is kept. Try again."
         ) from error
     return True
+
+
+@contextlib.contextmanager
+def _patience(path: Path) -> Iterator[threading.Event]:
+    """Set the event when the partial file has not grown for PATIENCE seconds: a server may send a byte now and then."""
+    cancel, arrived = threading.Event(), threading.Event()
+
+    def watch():
+        size, since = -1, time.monotonic()
+        while not arrived.wait(PATIENCE / 10):
+            now = size
+            with contextlib.suppress(OSError):  # the part is renamed in this moment
+                now = max((part.stat().st_size for part in _parts(path)), default=0)
+            if now != size:
+                size, since = now, time.monotonic()
+            elif time.monotonic() - since > PATIENCE:
+                cancel.set()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield cancel
+    finally:
+        arrived.set()
+        watcher.join()
 
 
 def client(name: str):

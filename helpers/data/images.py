@@ -19,12 +19,12 @@ class Images(Protocol):
 
     path: Path
 
-    @property
+    @cached_property
     def stamps(self) -> dict[str, str]:
         """Name -> a string that changes when the image does."""
         ...
 
-    @property
+    @cached_property
     def evidence(self) -> str:
         """A string that changes when the files do that hold the images, as far as `stamps` do not tell."""
         ...
@@ -45,10 +45,13 @@ class Images(Protocol):
 class ImageFolder:
     """Images as files in a folder, or in folders in it."""
 
-    evidence = ""  # the stamps say all
-
     def __init__(self, folder: Path, places: dict[str, str] | None = None):
         self.path, self._given = folder, places
+
+    @cached_property
+    def evidence(self) -> str:
+        """Nothing: the stamps say all."""
+        return ""
 
     @cached_property
     def _places(self) -> dict[str, str]:

@@ -64,7 +64,7 @@ def recognise(root: Path) -> Layout:
 
 def _folders(root: Path) -> list[Path]:
     """Return the folders in a folder, except hidden ones, those that cannot be opened (lost+found) and drawn faces."""
-    found = [path for path in _inside(root) if path.is_dir() and not is_litter(path.name)]
+    found = [path for path in _inside(root) if os.path.isdir(path) and not is_litter(path.name)]
     return sorted(folder for folder in found if os.access(folder, os.R_OK | os.X_OK) and not _is_drawn(folder))
 
 
@@ -77,7 +77,7 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def _is_drawn(folder: Path) -> bool:
-    return (folder / MARKER).is_file()
+    return os.path.isfile(folder / MARKER)
 
 
 def _layout_of(root: Path) -> Layout | None:
@@ -87,9 +87,10 @@ def _layout_of(root: Path) -> Layout | None:
 
 def _annotation_files(root: Path) -> dict[str, File]:
     """Return the files in `root` and in the usual folders of annotations, by their names in lower case."""
-    usual = [folder for folder in _inside(root) if folder.name.lower() in ANNOTATION_FOLDERS and folder.is_dir()]
+    usual = [folder for folder in _inside(root) if folder.name.lower() in ANNOTATION_FOLDERS and os.path.isdir(folder)]
     paths = [path for folder in (root, *usual) for path in _inside(folder)]
-    return {path.name.lower(): path for path in reversed(paths) if path.suffix.lower() in TYPES and path.is_file()}
+    files = [path for path in paths if path.suffix.lower() in TYPES and os.path.isfile(path)]
+    return {path.name.lower(): path for path in reversed(files)}
 
 
 def _pick(files: dict[str, File], stem: str) -> File | None:
@@ -111,7 +112,7 @@ def _files_layout(root: Path, files: dict[str, File], archive: Path | None = Non
         return Layout("Kaggle's, in its zip", root, {archive.name: archive}, read)
     shown = {ATTRIBUTE_FILE: attributes, PARTITION_FILE: partition, IDENTITY_FILE: identity}
     named = {file.name if file else name: file for name, file in shown.items()}
-    return Layout(_name_of(root, attributes), root, named | _archives(root), read)
+    return Layout(_name_of(root, Path(str(attributes))), root, named | _archives(root), read)
 
 
 def _name_of(root: Path, attributes: Path) -> str:
@@ -163,7 +164,7 @@ def _refuse(error: StudyError):
 
 
 def _archives(root: Path) -> dict[str, Path]:
-    return {f"{IMAGE_FOLDER}.zip": root / name for name in ARCHIVES if (root / name).is_file()}
+    return {f"{IMAGE_FOLDER}.zip": root / name for name in ARCHIVES if os.path.isfile(root / name)}
 
 
 def _find_images(root: Path, names: pd.Index) -> Images:
@@ -172,7 +173,7 @@ def _find_images(root: Path, names: pd.Index) -> Images:
     The usual places come first, then any other zip, and any other folder in `root`. What cannot be read is an error
     only if there is nothing else.
     """
-    usual = [(ImageFolder, root / folder) for folder in IMAGE_FOLDERS if (root / folder).is_dir()]
+    usual = [(ImageFolder, root / folder) for folder in IMAGE_FOLDERS if os.path.isdir(root / folder)]
     usual += [(ImageZip, path) for path in _archives(root).values()]
     others = [(ImageZip, path) for path in _zips(root) if path not in _archives(root).values()]
     best, most, problem = None, -1, None
@@ -197,8 +198,8 @@ def _find_images(root: Path, names: pd.Index) -> Images:
 
 
 def _zips(root: Path) -> list[Path]:
-    found = [path for folder in (root, root / "Img") for path in _inside(folder)]
-    return [path for path in found if path.suffix.lower() == ".zip" and not is_litter(path.name) and path.is_file()]
+    found = [path for folder in (root, root / "Img") for path in _inside(folder) if path.suffix.lower() == ".zip"]
+    return [path for path in found if not is_litter(path.name) and os.path.isfile(path)]
 
 
 def _what_is_there(root: Path) -> str:
@@ -210,7 +211,7 @@ def _what_is_there(root: Path) -> str:
         return f"The data root {root} cannot be read ({error.strerror}). Check its permissions."
     inside = _folders(root)
     places = (root, *inside, *(deeper for folder in inside for deeper in _folders(folder)))
-    archives = any((root / name).is_file() for name in ARCHIVES)
+    archives = any(os.path.isfile(root / name) for name in ARCHIVES)
     if archives or any(_may_hold_images(path) for place in places for path in _inside(place)):
         return f"The data root {root} holds images only, without attributes. {LABELS_NEEDED}"
     return f"The data root {root} has no annotations, neither {ATTRIBUTE_FILE} nor those of other layouts."

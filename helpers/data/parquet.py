@@ -12,6 +12,7 @@ from helpers.data.names import image_name, is_litter
 from helpers.data.official import CELEBA_ATTRIBUTES
 from helpers.data.tables import SPLIT_OF, Sheet, as_sheet, usual_title
 from helpers.errors import StudyError
+from helpers.system.files import refuse_stand_in
 
 IMAGE = "image"  # the image column, in every known copy
 BATCH = 64  # images in memory at a time
@@ -23,7 +24,10 @@ class ImageParquet:
     def __init__(self, path: Path, places: dict[str, tuple[Path, int, int]]):
         self.path, self._places = path, places
 
-    evidence = ""  # the stamps say all
+    @cached_property
+    def evidence(self) -> str:
+        """Nothing: the stamps say all."""
+        return ""
 
     @cached_property
     def stamps(self) -> dict[str, str]:
@@ -188,6 +192,7 @@ def _open(file: Path):
             'pip install -e ".[fetch]".'
         ) from error
     try:
+        refuse_stand_in(file)
         return parquet.ParquetFile(file, buffer_size=2**20, pre_buffer=False)  # otherwise a whole row group is read
     except (OSError, pyarrow.ArrowException) as error:
         raise StudyError(f"{file} is not a readable parquet file ({error}). Download it again.") from error

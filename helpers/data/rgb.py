@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
 MOST_PIXELS = 2**28  # 268 megapixels; more than any camera has, and 1 GB of memory once decoded
+MOST_SIDE = 2**16 - 1  # that of a JPEG; an image of a million rows would take a minute to resize
 GREY = 128  # what transparent pixels are shown on: the middle of the range, zero for the network
 # What numbers wider than 8 bits may mean by white: fractions, then 8, 12, 16, 31 and 32 bits
 WHITES = (1, 2**8 - 1, 2**12 - 1, 2**16 - 1, 2**31 - 1, 2**32 - 1)
@@ -47,6 +48,8 @@ def read_rgb(data: bytes, smallest: tuple[int, int]) -> Picture:
         with _strict_pillow():
             opened = Image.open(io.BytesIO(data), formats=_formats())
             size, mode = opened.size, opened.mode
+            if max(size) > MOST_SIDE:
+                raise Unreadable(f"an image that claims a side of more than {MOST_SIDE:,} pixels")
             opened.draft("RGB", smallest)  # no effect unless it is a JPEG
             opened.load()  # PNG may have its metadata after the pixels
             with contextlib.suppress(Exception):  # the pixels are turned before the metadata are written back
@@ -104,9 +107,17 @@ def _no_image(data: bytes) -> Unreadable:
         return Unreadable("a Git LFS pointer and not the image itself", "Fetch the image with `git lfs pull`.")
     if data[4:12] in HEIC:
         return Unreadable("a HEIC photo, which Pillow does not read", "Convert it to JPEG.")
-    if any(accept and accept(data[:16]) is True for name, (_, accept) in Image.OPEN.items() if name not in UNREAD):
+    if _begins_as_an_image(data[:16]):
         return Unreadable("a corrupt image, or of a kind that Pillow does not read", "Convert it to JPEG or PNG.")
     return Unreadable("not an image")
+
+
+def _begins_as_an_image(data: bytes) -> bool:
+    for _, accept in (Image.OPEN[name] for name in _formats()):
+        with contextlib.suppress(Exception):  # of data shorter than what is expected
+            if accept and accept(data) is True:
+                return True
+    return False
 
 
 # Modes
@@ -121,8 +132,9 @@ def _as_rgb(image: Image.Image) -> Image.Image:
         key = image.info.get("transparency")
         if image.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:  # of 16 bits, of which Pillow keeps 8
             image.info["transparency"] = tuple(value >> 8 for value in key)
-        ground = Image.new("RGBA", image.size, (GREY, GREY, GREY, 255))
-        image = Image.alpha_composite(ground, image.convert("RGBA"))
+        ground, image = Image.new("RGB", image.size, (GREY, GREY, GREY)), image.convert("RGBA")
+        ground.paste(image, mask=image)
+        return ground
     return image if image.mode == "RGB" else image.convert("RGB")
 
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from helpers.config import ATTRIBUTES, IMAGE_SIZE, MEAN, STD, Config, check_parameter
 from helpers.errors import StudyError
+from helpers.models.familiarity import channels
 from helpers.models.networks import from_architecture
 
 FORMAT = "celeba-study checkpoint 1"
@@ -23,8 +24,9 @@ GIVEN = {
     "thresholds": [0.5] * len(ATTRIBUTES),
 }
 KINDS = {"architecture": dict, "config": dict, "epoch": int, "metrics": dict, "trained_on": str, "versions": dict}
-OPTIONAL = {"thresholds"}  # in checkpoints of version 0.1
-FIELDS = {"format", "model", *KINDS, *GIVEN}
+OPTIONAL = {"thresholds", "familiar"}  # the first in checkpoints of version 0.1, the second in published ones
+FIELDS = {"format", "model", "familiar", *KINDS, *GIVEN}
+TENSORS = {"model", "familiar"}
 WRAPPERS = {"module", "_orig_mod"}  # what DataParallel and torch.compile put into the names of layers
 
 
@@ -44,16 +46,21 @@ def validate(content) -> tuple[nn.Module, dict]:
     """
     _check_format(content)
     if unknown := sorted(map(str, content.keys() - FIELDS)):
-        raise Unusable(f"has fields that this version does not know: {', '.join(unknown)}", "Update this project.")
+        raise Unusable(
+            f"has fields that this version does not know: {', '.join(map(_short, unknown))}", "Update this project."
+        )
     if missing := sorted(FIELDS - OPTIONAL - content.keys()):
         raise Unusable(f"lacks {', '.join(missing)}", f"Save it with this study's save_checkpoint. {ANOTHER}")
-    fields = _plain({name: value for name, value in content.items() if name != "model"})
+    fields = _plain({name: value for name, value in content.items() if name not in TENSORS})
     _check_fields(fields)
     model = _network(fields["architecture"])
     weights = _unwrapped(content["model"])
     _check_weights(weights, model)
     model.load_state_dict(weights)
     _check_answers(model.eval())
+    if "familiar" in content:
+        _check_familiar(content["familiar"], 2 * channels(model))
+        fields["familiar"] = content["familiar"]
     return model, fields | {"model": weights}
 
 
@@ -67,7 +74,7 @@ def _check_format(content):
     if not isinstance(stated, str) or not stated.startswith(FAMILY):
         raise Unusable(f"is not a checkpoint of this study (its format is not '{FORMAT}')")
     if stated != FORMAT:
-        raise Unusable(f"has the format '{stated[:60]}', and this version reads '{FORMAT}'", "Update this project.")
+        raise Unusable(f"has the format {_short(stated)}, and this version reads '{FORMAT}'", "Update this project.")
 
 
 def _plain(fields: dict) -> dict:
@@ -93,7 +100,8 @@ def _check_fields(fields: dict):
     try:
         fields["config"] = Config(**fields["config"]).to_dict()  # with today's defaults for parameters that are newer
     except (StudyError, TypeError) as error:
-        raise Unusable(f"has settings that this version does not know ({error})") from error
+        reason = " ".join(str(error).split())
+        raise Unusable(f"has settings that this version does not know ({reason})") from error
 
 
 def _network(architecture: dict) -> nn.Module:
@@ -123,7 +131,7 @@ def _check_weights(weights: dict[str, torch.Tensor], model: nn.Module):
     own = model.state_dict()
     lacking, foreign = own.keys() - weights.keys(), weights.keys() - own.keys()
     if lacking or foreign:
-        which = f"without {min(lacking)}" if lacking else f"with {min(foreign)[:60]}"
+        which = f"without {min(lacking)}" if lacking else f"with {_short(min(foreign))}"
         raise Unusable(f"holds weights of another network than its architecture states: {which}")
     for name, tensor in weights.items():
         try:
@@ -149,6 +157,20 @@ def _check_answers(model: nn.Module):
     shades = torch.tensor([-1.0, 0.0, 1.0])[:, None, None, None]
     if not model(shades.expand(3, 3, IMAGE_SIZE, IMAGE_SIZE)).isfinite().all():
         raise Unusable("holds a network whose answers are not finite numbers", f"Train it again. {ANOTHER}")
+
+
+def _check_familiar(familiar, size: int):
+    """Refuse statistics of the training images (`familiarity.fit`) that are not of this network's size."""
+    shapes = {"mean": (size,), "whiten": (size, size)}
+    try:
+        fits = familiar.keys() == {*shapes, "limit"} and 0 < familiar["limit"] < float("inf")
+        for name, shape in shapes.items():
+            tensor = familiar[name]
+            fits = fits and tensor.shape == shape and tensor.dtype == torch.float32 and bool(tensor.isfinite().all())
+    except (AttributeError, KeyError, TypeError, RuntimeError):
+        fits = False
+    if not fits:
+        raise Unusable("has statistics of its training images (familiar) that do not fit its network")
 
 
 def _short(value) -> str:

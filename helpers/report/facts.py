@@ -30,6 +30,7 @@ def gather(results: dict[str, dict | None], scorecard: list[dict], journal: dict
         "cuts": cuts(there),
         "used": {name: used_parameters(name, result) for name, result in there.items()},
         "checks": scorecard,
+        "passed": sum(check["passed"] is True for check in scorecard),
         "failed": [check for check in scorecard if check["passed"] is False],
         "unfinished": [name for name, row in journal.get("notebooks", {}).items() if row["status"] != "done"],
         "seconds": {name: _seconds(name, result, journal) for name, result in there.items()},
@@ -138,7 +139,7 @@ def model(result: dict) -> dict:
         "best_blind": {metric: max(blind, key=lambda name: blind[name][metric]) for metric in METRICS},
         "layers": [(name, shape, count or None, work or None) for name, shape, count, work in map(dict.values, layers)],
         "ln2": math.log(2),
-        "passed": [check["passed"] for check in result["checks"] if check["name"] in AT_START],
+        "passed": [check["passed"] is True for check in result["checks"] if check["name"] in AT_START],
     }
 
 

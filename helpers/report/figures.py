@@ -35,7 +35,7 @@ class Drawing(NamedTuple):
 
 
 def is_ready(name: str, source: Source) -> bool:
-    """Return whether the run has the results and the arrays of a figure; an array without images has nothing to show."""
+    """Return whether the run has the results and the arrays of a figure; empty arrays have nothing to show."""
     needed, saved = FIGURES[name], source.arrays.get(FIGURES[name].notebook, {})
     return needed.notebook in source.results and all(len(saved.get(array, ())) for array in needed.arrays)
 

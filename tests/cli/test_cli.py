@@ -1,6 +1,7 @@
 """The command line: exit codes, messages without tracebacks, predictions as CSV."""
 
 import io
+import json
 import subprocess
 import sys
 
@@ -12,9 +13,13 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from helpers.__main__ import app
-from helpers.config import ATTRIBUTES, ROOT, Config
+from helpers.cli import doctor
+from helpers.cli.kernels import kernel_problem, refuse_other_kernel
+from helpers.config import ATTRIBUTES, DATA, ROOT, Config
+from helpers.errors import StudyError
 from helpers.models.checkpoints import save_checkpoint
 from helpers.models.networks import build_model
+from helpers.system.devices import choose_device
 
 PROBABILITIES, DECISIONS = list(ATTRIBUTES), [f"{name}_pred" for name in ATTRIBUTES]
 
@@ -82,6 +87,38 @@ def test_data_draw_and_prepare_say_where(tmp_path):
 def test_doctor_names_what_will_be_used(drawn):
     text = call("doctor", "--data-root", "drawn").stdout
     assert torch.__version__ in text and "300 images" in text and "GPU" in text
+    home = DATA.parent
+    assert f"ready in {drawn}" in text and f"(results in {home}, data in {drawn}, cache in " in text
+
+
+def test_doctor_says_that_faces_would_be_drawn_and_which_disk_is_used(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor, "DATA", tmp_path / "data")
+    monkeypatch.setattr(doctor, "HOME", tmp_path)
+    text = call("doctor", "--data-root", tmp_path / "nowhere").stdout
+    assert "not drawn yet" in text and f"(results in {tmp_path}, data in {tmp_path})" in text
+
+
+def test_doctor_names_a_kernel_of_another_python(monkeypatch, tmp_path):
+    folder = tmp_path / "kernels" / "python3"
+    folder.mkdir(parents=True)
+    spec = {
+        "argv": ["/opt/other/bin/python", "-m", "ipykernel_launcher"],
+        "display_name": "Other",
+        "language": "python",
+    }
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    assert "runs /opt/other/bin/python, which does not exist" in kernel_problem()
+    with pytest.raises(StudyError, match=r"Remove the kernel with jupyter kernelspec remove python3"):
+        refuse_other_kernel()
+    monkeypatch.delenv("JUPYTER_PATH")
+    assert not kernel_problem()
+
+
+@pytest.mark.parametrize("device", ["mps", "gpu", ""])
+def test_a_device_that_is_not_known_is_refused(device):
+    with pytest.raises(StudyError, match="is not one of auto, cpu and cuda"):
+        choose_device(device)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """Reading CelebA's files: what is read, and what each fault in them is told as."""
 
+import os
 import shutil
+import subprocess
+import sys
 import zipfile
 
 import pytest
 
-from helpers.config import ATTRIBUTES, DATA
+from helpers.config import ATTRIBUTES, DATA, ROOT
 from helpers.data.celeba import find_layout, open_dataset
 from helpers.errors import StudyError
 
@@ -120,6 +123,67 @@ def test_the_environment_names_the_data_root(copy, monkeypatch):
     assert find_layout("").root == copy
 
 
+def test_a_relative_data_root_is_made_absolute_where_it_is_read(copy, monkeypatch):
+    """The kernels inherit the variable and run in another folder."""
+    monkeypatch.chdir(copy.parent)
+    monkeypatch.setenv("CELEBA_ROOT", copy.name)
+    monkeypatch.setenv("CELEBA_CACHE", "cache")
+    dataset = open_dataset("")
+    assert dataset.root == copy and os.environ["CELEBA_ROOT"] == str(copy)
+    assert dataset.cache_folder == copy.parent / "cache" and os.environ["CELEBA_CACHE"] == str(copy.parent / "cache")
+    assert find_layout(copy.name).root == copy
+
+
+def test_a_relative_home_is_one_folder_for_every_process(tmp_path):
+    script = (
+        "import os, subprocess, sys\n"
+        "from helpers.config import RUNS\n"
+        "code = 'from helpers.config import RUNS; print(RUNS)'\n"
+        "print(RUNS, flush=True)\n"
+        "subprocess.run([sys.executable, '-c', code], cwd='/', check=True)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "CELEBA_STUDY_HOME": "mine"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.split() == [str(tmp_path / "mine" / "runs")] * 2, done.stderr
+
+
+def test_a_subset_may_stand_beside_the_full_partition_and_identity_files(copy, dataset):
+    chosen = dataset.annotations.index[::3]
+    edit(copy / ATTR, lambda lines: [lines[1], *(line for line in lines[2:] if line.split()[0] in chosen)])
+    found = open_dataset(str(copy))
+    assert list(found.annotations.index) == list(chosen) and found.listed == 100
+    assert (found.annotations == dataset.annotations.loc[chosen]).all(axis=None)
+
+
+@pytest.mark.parametrize("level", ["beside the files", "beside the folder", "among the images"])
+def test_a_neighbour_that_cannot_be_read_does_not_matter(level, copy, monkeypatch):
+    root = {"beside the files": copy, "beside the folder": copy.parent, "among the images": copy / "img_align_celeba"}
+    closed = root[level] / "lost+found"
+    closed.mkdir()
+
+    def refusing(function):
+        def call(path=".", *arguments, **options):
+            if str(path).rstrip("/").endswith("lost+found"):
+                raise PermissionError(13, "Permission denied", str(path))
+            return function(path, *arguments, **options)
+
+        return call
+
+    for name in ("scandir", "listdir"):  # root may read anything
+        monkeypatch.setattr(os, name, refusing(getattr(os, name)))
+    monkeypatch.setattr(os, "access", lambda path, *_: not str(path).endswith("lost+found"))
+    assert len(open_dataset(str(copy.parent)).annotations) == 300
+
+
+def test_a_folder_of_images_that_cannot_be_read_is_named(copy, monkeypatch):
+    def refuse(path, *_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("helpers.data.images.os.scandir", refuse)
+    with pytest.raises(StudyError, match=r"img_align_celeba cannot be read \(Permission denied\)"):
+        open_dataset(str(copy))
+
+
 def absent(root):
     shutil.rmtree(root)
 
@@ -148,6 +212,25 @@ def html_attributes(root):
 def html_zip(root):
     without_images(root)
     (root / "img_align_celeba.zip").write_text("\n <html>Too many users have viewed this file</html>")
+
+
+def pointer_zip(root):
+    without_images(root)
+    (root / "img_align_celeba.zip").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+
+
+def pointer_attributes(root):
+    (root / ATTR).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+
+
+def two_files_for_an_image(root):
+    first = root / "img_align_celeba" / "000001.jpg"
+    first.rename(first.with_suffix(".png"))
+    shutil.copy(root / "img_align_celeba" / "000002.jpg", first.with_suffix(".jpeg"))
+
+
+def contradicting_partitions(root):
+    edit(root / ATTR, lambda lines: [lines[1] + " partition", *(line + " 0" for line in lines[2:])])
 
 
 def broken_zip(root):
@@ -196,6 +279,10 @@ FAULTS = {
     without_images: "annotations but no images",
     html_attributes: "list_attr_celeba.txt is a web page",
     html_zip: "img_align_celeba.zip is a web page",
+    pointer_zip: r"img_align_celeba.zip is a Git LFS pointer.*git lfs pull",
+    pointer_attributes: r"list_attr_celeba.txt is a Git LFS pointer.*git lfs pull",
+    two_files_for_an_image: r"two files for the image 000001.jpg: 000001.(png|jpeg) and 000001.(png|jpeg)",
+    contradicting_partitions: r"the split is train, but .*partition.txt says (valid|test); they differ for 60",
     broken_zip: "not a readable zip",
     row_lost: "announces 300 rows in its first line but has 299",
     row_twice: "000001.jpg more than once",

@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import os
+import shutil
+import zipfile
 
 import copies
 import pytest
@@ -217,6 +220,69 @@ def test_what_was_found_about_the_images_is_kept_and_found_anew_when_one_changes
     monkeypatch.undo()
     cut_short(copy)
     assert list(examine(open_dataset(str(copy)))["images"]["unreadable"]) == ["000006.jpg"]
+
+
+def test_a_zip_that_is_damaged_after_a_check_is_read_anew(copy):
+    copies.zip_images(copy / copies.IMAGES, copy / "img_align_celeba.zip")
+    assert check(copy)[0] == 1
+    dataset, path = open_dataset(str(copy)), copy / "img_align_celeba.zip"
+    data = bytearray(path.read_bytes())
+    data[data.index(dataset.images.read("000100.jpg")) + 500] ^= 0xFF
+    path.write_bytes(data)
+    status, said, _ = check(copy)
+    assert status == 2 and "000100.jpg cannot be read (wrong checksum)" in said
+
+
+def test_another_zip_with_the_same_list_is_read_anew(copy, monkeypatch, tmp_path):
+    """The same names, sizes and CRCs in one cache folder, but packed in a way that cannot be read."""
+    monkeypatch.setenv("CELEBA_CACHE", str(tmp_path / "cache"))
+    other = tmp_path / "other"
+    shutil.copytree(copy, other)
+    copies.zip_images(copy / copies.IMAGES, copy / "img_align_celeba.zip")
+    copies.zip_images(other / copies.IMAGES, other / "img_align_celeba.zip", zipfile.ZIP_BZIP2)
+    assert open_dataset(str(copy)).fingerprint == open_dataset(str(other)).fingerprint
+    assert check(copy)[0] == 1
+    status, said, _ = check(other)
+    assert status == 2 and "300 images cannot be read" in said and "compression method 12 is not supported" in said
+
+
+def test_a_parquet_file_that_changes_is_read_anew(copy, monkeypatch):
+    copies.parquet_with_booleans(copy)
+    examine(open_dataset(str(copy)))
+    os.utime(next(copy.rglob("test-*.parquet")), (1, 1))
+    monkeypatch.setattr("helpers.data.celeba.inspect", lambda *_: pytest.fail("looked at again"))
+    with pytest.raises(pytest.fail.Exception, match="looked at again"):
+        examine(open_dataset(str(copy)))
+
+
+def set_label(root, attribute, value, rows=slice(2, None)):
+    """Set an attribute of some rows of the attribute file."""
+    lines = [line.split() for line in (root / copies.ATTR).read_text().splitlines()]
+    column = lines[1].index(attribute) + 1
+    for fields in lines[rows]:
+        fields[column] = value
+    (root / copies.ATTR).write_text("\n".join(map(" ".join, lines)) + "\n")
+
+
+def test_an_attribute_with_one_value_only_is_told_and_is_no_fault(copy):
+    set_label(copy, "Male", "1")
+    status, said, _ = check(copy)
+    assert status == 1 and "Male is the same for all images of a split (train: 240 of 240 images; valid: " in said
+    assert "fault" not in said and "nan" not in said
+
+
+def test_an_empty_test_split_is_one_fault_and_no_traceback(copy):
+    text = (copy / copies.PART).read_text().replace(" 2\n", " 0\n")
+    (copy / copies.PART).write_text(text)
+    status, said, found = check(copy)
+    assert status == 2 and [f["what"] for f in found["findings"] if f["severity"] == "fault"] == ["no image in test."]
+    assert "test: 0 of 0" not in said
+
+
+def test_images_that_are_not_listed_are_counted(copy):
+    lines = (copy / copies.ATTR).read_text().splitlines()
+    (copy / copies.ATTR).write_text("\n".join(lines[1:-7]) + "\n")
+    assert "7 images are there that the annotations do not list" in check(copy)[1]
 
 
 def test_a_copy_that_lists_a_part_of_celeba_is_a_part_and_not_sound(copy, monkeypatch):

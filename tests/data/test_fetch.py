@@ -3,7 +3,9 @@
 import hashlib
 import os
 import shutil
+import subprocess
 import sys
+import time
 import types
 import zipfile
 
@@ -157,6 +159,54 @@ def test_a_zip_of_a_whole_copy_is_fetched_and_unpacked(server, target, drawn):
                 archive.write(path, f"some/{path.relative_to(drawn)}")
     fetch.fetch(f"{server.url}/everything.zip", target)
     assert len(open_dataset(str(target)).annotations) == 300
+
+
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(downloads, "PATIENCE", 0.6)
+    server.does[FILE] = "trickle"
+    started = time.monotonic()
+    with pytest.raises(StudyError, match="sent hardly anything"):
+        download(tmp_path / FILE, url=f"{server.url}/{FILE}")
+    assert time.monotonic() - started < 20 and not (tmp_path / FILE).exists()
+
+
+def test_a_server_that_lies_about_the_length_of_a_file_gives_no_dataset(server, target):
+    """It says that the file is half as long as it is, so that the transfer looks complete."""
+    server.does[FILE] = ["short"]
+    with pytest.raises(StudyError, match=r"was deleted: .*list_attr_celeba.txt"):
+        fetch.fetch(server.url, target)
+    assert not target.exists() and left_beside(target) == []
+    assert fetch.fetch(server.url, target) == target
+
+
+def test_a_server_that_sends_a_pointer_gives_no_dataset(server, target):
+    (server.root / FILE).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    with pytest.raises(StudyError, match="the server sent a Git LFS pointer"):
+        fetch.fetch(server.url, target)
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("name", ["../outside.txt", "/tmp/outside.txt"])
+def test_a_hostile_zip_is_deleted_and_writes_nothing(server, target, name):
+    with zipfile.ZipFile(server.root / "everything.zip", "w") as archive:
+        archive.writestr(name, "mine")
+    with pytest.raises(StudyError, match=r"was deleted.*would write outside"):
+        fetch.fetch(f"{server.url}/everything.zip", target)
+    assert not target.exists() and left_beside(target) == []
+
+
+def test_a_disk_that_fills_up_is_told_and_what_arrived_is_kept(server, tmp_path, monkeypatch):
+    """A disk of 2 MB: the small files arrive, the zip does not."""
+    disk = tmp_path / "tiny"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True).returncode:
+        pytest.skip("a disk can be mounted by root only")
+    try:
+        with pytest.raises(StudyError, match="No space left on device"):
+            fetch.fetch(server.url, disk / "celeba")
+        assert not (disk / "celeba").exists() and list(disk.glob(f".celeba-from-*/{FILE}"))
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def test_nothing_is_put_in_place_until_all_is_there_and_the_next_call_goes_on(server, target):

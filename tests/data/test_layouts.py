@@ -51,7 +51,9 @@ def test_each_form_in_which_people_have_the_files_is_read_as_the_original(change
     found = open_dataset(str(copy))
     table = found.annotations.reindex(dataset.annotations.index)
     columns = [*(["identity"] if "identity" in table else []), *ATTRIBUTES]
-    assert len(found.annotations) == 300 and (table[columns] == dataset.annotations[columns]).all(axis=None)
+    assert len(found.annotations) == 300 == len(found.images.stamps) and (
+        table[columns] == dataset.annotations[columns]
+    ).all(axis=None)
     assert (table["split"].astype(str) == dataset.annotations["split"].astype(str)).all()
     assert all(found.images.read(name) == dataset.images.read(name) for name in table.index[::7])
 
@@ -256,6 +258,29 @@ def a_parquet_file_of_no_split(root):
     path.rename(path.with_name("extra.parquet"))
 
 
+def a_parquet_file_missing(root):
+    copies.parquet_with_booleans(root)
+    next(root.rglob("train-00001-of-00002.parquet")).unlink()
+
+
+def a_parquet_file_twice(root):
+    copies.parquet_with_booleans(root)
+    path = next(root.rglob("test-*.parquet"))
+    shutil.copy(path, path.with_name("test-copy.parquet"))
+
+
+def a_parquet_file_that_is_a_pointer(root):
+    copies.parquet_with_booleans(root)
+    for path in root.rglob("*.parquet"):
+        path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+
+
+def an_archive_cut_short(root):
+    copies.kaggles_archive(root)
+    path = root / "archive.zip"
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
 def parquet_in_two_configurations(root):
     copies.parquet_with_booleans(root)
     shutil.copytree(root / "img_align+identity+attr", root / "other")
@@ -277,6 +302,10 @@ REFUSED = {
     without_the_partition_csv: "list_eval_partition.txt is missing",
     a_parquet_file_cut_short: "not a readable parquet file",
     a_parquet_file_of_no_split: "not named after a split",
+    a_parquet_file_missing: "lacks 1 of its 2 files: train-00001-of-00002.parquet",
+    a_parquet_file_twice: "there more than once: in .*test-00000-of-00001.parquet, .*test-copy.parquet",
+    a_parquet_file_that_is_a_pointer: r"\.parquet is a Git LFS pointer.*git lfs pull",
+    an_archive_cut_short: "archive.zip is not a readable zip",
     parquet_in_two_configurations: "several datasets",
 }
 

@@ -254,6 +254,7 @@ REASONS = {
     b"\x89HDF\r\n\x1a\n" + bytes(100): "not an image",
     tiff(np.zeros((9, 9)), 3): "a corrupt image, or of a kind that Pillow does not read",  # floats of 64 bits
     b"\x89PNG\r\n\x1a\n" + bytes(50): "a corrupt",
+    b"P4 1 100000000 " + bytes(9): "an image that claims a side of more than 65,535 pixels",
 }
 
 

@@ -121,13 +121,13 @@ def as_files(table: pd.DataFrame, form: Form, other: Form) -> tuple[Bytes, Bytes
     return (
         form.write(names, attributes),
         other.write(names, {"partition": splits}, "id"),
-        form.write(names, {"celeb_id": list(map(int, table["identity"]))}),
+        form.write(names, {"celeb_id": list(map(str, table["identity"]))}),
     )
 
 
 def fuzz(examples: int, *strategies):
-    """Return a decorator that runs a function on random examples; one that takes seconds is a failure too."""
-    options = settings(max_examples=examples, deadline=5000, database=None, suppress_health_check=list(HealthCheck))
+    """Return a decorator that runs a function on random examples; one that hangs is a failure too."""
+    options = settings(max_examples=examples, deadline=60_000, database=None, suppress_health_check=list(HealthCheck))
     return lambda function: options(given(*strategies)(function))
 
 

@@ -292,13 +292,8 @@ def full_study() -> dict[str, dict]:
                 "fingerprint": "0123456789abcdef",
             },
             "environment": {"python": "3.11.7", "torch": "2.9", "numpy": "2.1", "platform": "Linux"}
-            | {
-                "device": "a GPU",
-                "device_type": "cuda",
-                "threads": None,
-                "precision": "bf16",
-                "git_commit": "abc123def456",
-            },
+            | {"device": "a GPU", "device_type": "cuda", "threads": None, "precision": "bf16"}
+            | {"git_commit": "abc123def456"},
             "checks": [
                 a_check("loss at initialisation is near ln 2"),
                 a_check("a check of tomorrow", severity="remark"),

@@ -265,6 +265,7 @@ BRANCHES = {
     ],
     "limits": [
         {"05_grid checks.0.passed": False},
+        {"05_grid checks.0.passed": None},
         {"05_grid checks.1.passed": False},
         {"05_grid trials.3.val_loss": 0.3},
         {"06_final best.val_acc": 0.7},
@@ -486,6 +487,14 @@ def test_a_failed_check_is_a_fault_and_a_remark_is_not(study, language):
     study.change("05_grid", "checks.0.passed", False)
     text = study.text("limits", language=language)
     assert text.count('<div class="fault">') == text.count('<span class="fail">') == 1
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_check_that_does_not_apply_neither_passed_nor_failed(study, language):
+    study.change("05_grid", "checks.0.passed", None)
+    limits, annex = (study.text(section, language=language) for section in ("limits", "annex"))
+    assert "15" in limits and 'id="table-diary"' not in limits
+    assert sections._words(language)["results"]["beside"] in annex
 
 
 # Two languages

@@ -50,6 +50,16 @@ def test_results_come_in_order_from_other_processes():
     assert len({pid for _, pid in found}) == 2 and ME not in {pid for _, pid in found}
 
 
+def test_where_the_locks_of_processes_cannot_be_made_this_process_does_the_work(monkeypatch):
+    """As where /dev/shm cannot be written."""
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied", "/dev/shm")
+
+    monkeypatch.setattr("multiprocessing.synchronize._multiprocessing.SemLock", refuse)
+    assert list(in_order(square, range(9), 2)) == [n * n for n in range(9)]
+
+
 @pytest.mark.slow
 def test_tasks_are_taken_as_they_are_wanted():
     taken = []
