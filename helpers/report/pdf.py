@@ -124,9 +124,12 @@ def _by_weasyprint(html: Path, printed: Path) -> tuple[str, str]:
     try:
         from weasyprint import CSS, HTML
 
-        # WeasyPrint ignores `overflow-wrap` in highlighted code and would cut long lines.
-        wrap = CSS(string="pre { word-break: break-all }")
-        HTML(filename=str(html)).write_pdf(str(printed), stylesheets=[wrap], pdf_tags=True)
+        # WeasyPrint ignores `overflow-wrap` in highlighted code and would cut long lines; it does not know `max()`,
+        # and puts the dots of the contents elsewhere.
+        own = CSS(
+            string="pre { word-break: break-all } code, pre { font-size: 0.82em } .page::before { display: none }"
+        )
+        HTML(filename=str(html)).write_pdf(str(printed), stylesheets=[own], pdf_tags=True)
     except (ImportError, OSError) as error:  # OSError: Pango, a system library, is missing
         return "WeasyPrint", str(error).splitlines()[0]
     return "WeasyPrint", ""
