@@ -19,7 +19,7 @@ MARGINS = 18, 20  # mm above and below the text, as in print.css
 HEIGHT, MM = 297, 72 / 25.4  # of A4 in mm; points in a mm
 LEAD_IN = 60  # mm: a figure this near to the top of its page, after its lead-in and a heading, was moved there
 CHARACTERS, LINE, ROW = 100, 5, 5.5  # in a line of text; mm of a line, and of a row of a table
-DPI = 18
+DPI = 72  # what pypdfium2 renders by default
 
 
 def float_down(page: BeautifulSoup, pdf: Path) -> bool:
@@ -102,8 +102,7 @@ def _empty_ends(pdf: Path) -> list[float]:
     """Return the height in mm that is white at the end of the text of each page; 0 where a new part begins after it."""
     ends = []
     for page in pypdfium2.PdfDocument(pdf):
-        bitmap = page.render(scale=DPI / 72, grayscale=True)  # pyright: ignore[reportArgumentType] (a factor, not an int)
-        pixels = bitmap.to_numpy().squeeze()
+        pixels = page.render(grayscale=True).to_numpy().squeeze()
         top, foot = MARGINS[0] * DPI / 25.4, (HEIGHT - MARGINS[1]) * DPI / 25.4
         inked = np.flatnonzero((pixels[round(top) : round(foot)] < 245).any(axis=1))
         last = inked[-1] + 1 if len(inked) else 0
