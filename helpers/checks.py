@@ -235,7 +235,7 @@ def images_tell_labels(logits: np.ndarray, targets: np.ndarray) -> Check:
     """
     area = float(metrics.per_attribute(logits, targets)["auroc"].mean())  # NaN for a diverged model, which fails
     name = "the images tell of their labels (logistic regression)"
-    positives = np.sum(targets, axis=0, dtype=np.float64)
+    positives = np.asarray(targets, np.float64).sum(axis=0)
     negatives = len(targets) - positives
     two = (positives > 0) & (negatives > 0)  # the attributes of which valid has both values
     variances = (len(targets) + 1) / (12 * positives[two] * negatives[two])
