@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from nbclient.exceptions import DeadKernelError
 
 from helpers.cli.journal import Journal, describe_data, inputs_of
+from helpers.cli.kernels import refuse_other_kernel
 from helpers.cli.planning import Study, plan
 from helpers.config import NOTEBOOKS, ROOT, RUNS, check_parameter
 from helpers.data.cache import prepare
@@ -39,6 +40,7 @@ def run_study(study: Study) -> Path:
     with run_lock(folder):
         first = next(iter(parameters.values()))
         choose_device(first["device"])
+        refuse_other_kernel()
         dataset = open_dataset(first["data_root"], first["allow_missing"])
         prepare(dataset)
         if study.fresh:
