@@ -18,9 +18,9 @@ from helpers.errors import StudyError
 from helpers.models.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from helpers.models.networks import architecture
 from helpers.system.devices import choose_device
-from helpers.system.files import WHEN_UNWRITABLE, append_json, file_md5, read_jsons, write_text
+from helpers.system.files import append_json, file_md5, read_jsons, write_text
 from helpers.system.provenance import environment, user
-from helpers.system.records import Files, read_record, relative, write_record
+from helpers.system.records import Files, read_arrays, read_record, relative, write_arrays, write_record
 from helpers.training.follower import Follower
 
 __all__ = ["Run"]
@@ -95,10 +95,7 @@ class Run:
         Images are uint8 (N, 3, 64, 64), a few dozens at most: the results stay small, and are not committed.
         """
         path = self.results / f"{self.notebook}.npz"
-        try:
-            np.savez_compressed(path, **arrays)
-        except OSError as error:
-            raise StudyError(f"{path} cannot be written ({error}). {WHEN_UNWRITABLE}") from error
+        write_arrays(path, **arrays)
         self.files.made(path)
         return path
 
@@ -269,7 +266,7 @@ class Run:
         numbered = None if persons is None else np.unique(persons, return_inverse=True)[1]
         more = {"persons": numbered, "second": second}
         arrays |= {name: array for name, array in more.items() if array is not None}
-        np.savez(self.results / LOGITS, **arrays)
+        write_arrays(self.results / LOGITS, **arrays)
         self.files.made(self.results / LOGITS)
 
     def tested(self) -> tuple[dict[str, np.ndarray], dict[str, Split]]:
@@ -280,10 +277,10 @@ class Run:
         """
         self.read("07_test", "and the logits that it saved")
         self.files.read(self.results / LOGITS)
-        with np.load(self.results / LOGITS) as saved:
-            if str(saved["data"]) != self.dataset.fingerprint:
-                raise StudyError("07_test ran on another dataset. Set data_root to that dataset, or run 07_test again.")
-            logits = {name: saved[name] for name in ("valid", "test")}
+        saved = read_arrays(self.results / LOGITS)
+        if str(saved.get("data")) != self.dataset.fingerprint:
+            raise StudyError("07_test ran on another dataset. Set data_root to that dataset, or run 07_test again.")
+        logits = {name: saved[name] for name in ("valid", "test")}
         return logits, {name: self.load(name) for name in logits}
 
     @property
