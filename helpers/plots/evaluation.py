@@ -43,7 +43,7 @@ def plot_intervals(table: pd.DataFrame, columns: tuple[str, ...], words: Words =
     `table` is indexed by (of, metric) and has the columns value, low, high and, where persons are known, image_low and
     image_high.
     """
-    figure, axes = plt.subplots(1, len(columns), figsize=(WIDTH, 2.3), sharey=True)
+    figure, axes = plt.subplots(1, len(columns), figsize=(WIDTH, 2.0), sharey=True)
     persons = "image_low" in table and table["image_low"].notna().any()
     for axis, metric in zip(axes, columns, strict=True):
         for position, attribute in enumerate(reversed(ATTRIBUTES)):
@@ -67,7 +67,7 @@ def plot_intervals(table: pd.DataFrame, columns: tuple[str, ...], words: Words =
 
 def plot_summary(rows: dict[str, dict[str, float]], words: Words = ENGLISH) -> Figure:
     """Plot a few metrics, each with value, low and high, beside the value of the majority class (`majority`)."""
-    figure, axis = plt.subplots(figsize=(WIDTH, 0.42 * len(rows) + 0.9))
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.34 * len(rows) + 0.9))
     for position, row in enumerate(reversed(rows.values())):
         axis.plot([row["low"], row["high"]], [position] * 2, color=SPLIT_COLOURS["train"], lw=4, alpha=0.5)
         axis.plot(row["value"], position, "o", color=SPLIT_COLOURS["train"], ms=6)
@@ -140,7 +140,7 @@ def plot_slices(table: pd.DataFrame, fewest: int, words: Words = ENGLISH) -> Fig
     A grey, hollow marker stands for a rate over fewer than `fewest` images.
     """
     groups = list(dict.fromkeys(table.index.get_level_values("group")))
-    height = 2 * (0.19 * len(groups) + 0.3) + 0.7
+    height = 2 * (0.165 * len(groups) + 0.3) + 0.7
     figure, axes = plt.subplots(2, len(ATTRIBUTES), figsize=(WIDTH, height), sharex=True, sharey=True)
     for (row, rate), (column, attribute) in itertools.product(enumerate(("tpr", "fpr")), enumerate(ATTRIBUTES)):
         axis = axes[row][column]

@@ -105,7 +105,7 @@ def labels_in_words(targets: np.ndarray, words: Words = ENGLISH) -> str:
 
 def plot_rates(rates: pd.DataFrame, ax: Axes | None = None, words: Words = ENGLISH) -> Axes:
     """Plot positive rates: one group of bars per attribute (row), one bar per split (column)."""
-    ax = ax or plt.subplots(figsize=(WIDTH, 2.4))[1]
+    ax = ax or plt.subplots(figsize=(WIDTH, 2.0))[1]
     width = 0.84 / len(rates.columns)
     for index, split in enumerate(rates.columns):
         positions = np.arange(len(rates)) + (index - (len(rates.columns) - 1) / 2) * width
@@ -172,7 +172,7 @@ def _ink(mesh, value: float) -> str:
 
 def plot_bars(table: pd.DataFrame, words: Words = ENGLISH) -> Figure:
     """Plot horizontal bars with their values: one panel per column of the table, one bar per row, in its order."""
-    height = 0.34 * len(table) + 0.7
+    height = 0.28 * len(table) + 0.7
     figure, axes = plt.subplots(1, len(table.columns), figsize=(WIDTH, height), sharey=True, squeeze=False)
     for axis, (name, values) in zip(axes[0], table.items(), strict=True):
         best = values.max()
