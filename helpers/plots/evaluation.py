@@ -24,7 +24,7 @@ def plot_confusion(counts: pd.DataFrame, words: Words = ENGLISH) -> Figure:
         axis.pcolormesh(shares, cmap=SHADES, vmin=0, vmax=1, edgecolor="white", linewidth=1)
         for (i, j), count in np.ndenumerate(matrix):
             text = f"{words.number(count, 0)}\n{words.percent(shares[i, j], 1)}"
-            axis.text(j + 0.5, i + 0.5, text, ha="center", va="center", fontsize=7.5)
+            axis.text(j + 0.5, i + 0.5, text, ha="center", va="center", fontsize=8.5)
         answers = [words("no"), words("yes")]
         axis.set_xticks([0.5, 1.5], answers)
         axis.set_yticks([0.5, 1.5], answers)
@@ -43,7 +43,7 @@ def plot_intervals(table: pd.DataFrame, columns: tuple[str, ...], words: Words =
     `table` is indexed by (of, metric) and has the columns value, low, high and, where persons are known, image_low and
     image_high.
     """
-    figure, axes = plt.subplots(1, len(columns), figsize=(WIDTH, 2.3), sharey=True)
+    figure, axes = plt.subplots(1, len(columns), figsize=(WIDTH, 2.0), sharey=True)
     persons = "image_low" in table and table["image_low"].notna().any()
     for axis, metric in zip(axes, columns, strict=True):
         for position, attribute in enumerate(reversed(ATTRIBUTES)):
@@ -61,13 +61,13 @@ def plot_intervals(table: pd.DataFrame, columns: tuple[str, ...], words: Words =
         looks = {"95% interval, images resampled": (SPLIT_COLOURS["train"], 3)}
     handles = [plt.Line2D([], [], color=colour, lw=width) for colour, width in looks.values()]
     figure.legend(handles, [words(label) for label in looks], loc="outside upper center", ncols=2)
-    figure.supxlabel(words("score (fraction)"), fontsize=8)
+    figure.supxlabel(words("score (fraction)"), fontsize=9)
     return figure
 
 
 def plot_summary(rows: dict[str, dict[str, float]], words: Words = ENGLISH) -> Figure:
     """Plot a few metrics, each with value, low and high, beside the value of the majority class (`majority`)."""
-    figure, axis = plt.subplots(figsize=(WIDTH, 0.42 * len(rows) + 0.9))
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.34 * len(rows) + 0.9))
     for position, row in enumerate(reversed(rows.values())):
         axis.plot([row["low"], row["high"]], [position] * 2, color=SPLIT_COLOURS["train"], lw=4, alpha=0.5)
         axis.plot(row["value"], position, "o", color=SPLIT_COLOURS["train"], ms=6)
@@ -78,7 +78,7 @@ def plot_summary(rows: dict[str, dict[str, float]], words: Words = ENGLISH) -> F
             xytext=(0, 7),
             textcoords="offset points",
             ha="center",
-            fontsize=7.5,
+            fontsize=8.5,
         )
     axis.set_yticks(range(len(rows)), [words.name(metric) for metric in reversed(rows)])
     axis.set(xlim=(0, 1), ylim=(-0.5, len(rows) - 0.2), xlabel=words("score on test (fraction)"))
@@ -121,7 +121,7 @@ def plot_reliability(before: pd.DataFrame, after: pd.DataFrame, words: Words = E
         axis.set(title=words.name(attribute), xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xticks=(0, 0.5, 1))
         axis.label_outer(remove_inner_ticks=True)
     axes[0].set_ylabel(words("share of positives"))
-    figure.supxlabel(words("mean probability of the bin"), fontsize=8)
+    figure.supxlabel(words("mean probability of the bin"), fontsize=9)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
@@ -140,7 +140,7 @@ def plot_slices(table: pd.DataFrame, fewest: int, words: Words = ENGLISH) -> Fig
     A grey, hollow marker stands for a rate over fewer than `fewest` images.
     """
     groups = list(dict.fromkeys(table.index.get_level_values("group")))
-    height = 2 * (0.19 * len(groups) + 0.3) + 0.7
+    height = 2 * (0.165 * len(groups) + 0.3) + 0.7
     figure, axes = plt.subplots(2, len(ATTRIBUTES), figsize=(WIDTH, height), sharex=True, sharey=True)
     for (row, rate), (column, attribute) in itertools.product(enumerate(("tpr", "fpr")), enumerate(ATTRIBUTES)):
         axis = axes[row][column]
@@ -158,7 +158,7 @@ def plot_slices(table: pd.DataFrame, fewest: int, words: Words = ENGLISH) -> Fig
         axis.label_outer(remove_inner_ticks=True)
     for axis, label in zip(axes[:, 0], ("true positives (%)", "false positives (%)"), strict=True):
         axis.set_ylabel(words(label))
-    figure.supxlabel(words("rate in the group (%), with its 95% interval"), fontsize=8)
+    figure.supxlabel(words("rate in the group (%), with its 95% interval"), fontsize=9)
     looks = {"{n} images or more": (SPLIT_COLOURS["train"], {}), "fewer": (SOFT, {"mfc": "white"})}
     handles = [plt.Line2D([], [], color=colour, marker="o", ms=4, lw=2.5, **look) for colour, look in looks.values()]
     figure.legend(handles, [words(label, n=fewest) for label in looks], loc="outside upper center", ncols=2)
@@ -198,7 +198,7 @@ def plot_maps(
                 axis.imshow(overlay, cmap="magma_r", alpha=0.65, vmin=0, vmax=1, interpolation="nearest")
             overlaid[0].set_xlabel(titles[index], fontsize=SMALLEST, labelpad=1)
     for place, axis in enumerate(axes[0]):
-        axis.set_title(words(("image", "map", "control")[place % 3]), fontsize=7.5)
+        axis.set_title(words(("image", "map", "control")[place % 3]), fontsize=8.5)
     bar = figure.colorbar(axes[0][1].images[-1], ax=axes, aspect=40, pad=0.01, ticks=(0, 0.5, 1))
     bar.set_label(words("part in the answer (1: the largest of the image)"))
     return figure

@@ -56,7 +56,7 @@ def plot_parallel(
         for level, height in zip(levels, _heights(levels), strict=True):
             box = {"fc": "white", "ec": "none", "pad": 1, "alpha": 0.85}
             y, side = (height + 0.1, "bottom") if height else (-0.1, "top")
-            ax.text(position, y, words.small(level), ha="center", va=side, fontsize=7.5, bbox=box, zorder=4)
+            ax.text(position, y, words.small(level), ha="center", va=side, fontsize=8.5, bbox=box, zorder=4)
     ax.set_xticks(range(len(factors)), [words.name(name) for name in factors])
     ax.set(yticks=[], xlim=(-0.2, len(factors) - 0.8), ylim=(-0.25, 1.25))
     ax.spines["left"].set_visible(False)
@@ -85,7 +85,7 @@ def plot_differences(effects: pd.DataFrame, words: Words = ENGLISH) -> Axes:
         colour = colours.get(row.verdict, SOFT)
         ax.plot([row.low, row.high], [position] * 2, color=colour, lw=3, alpha=0.6, solid_capstyle="butt")
         ax.plot(row.difference, position, "o", color=colour, ms=5)
-        place = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 7.5}
+        place = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 8.5}
         ax.annotate(words(row.verdict), (1.01, position), **place)
     ax.axvline(0, color=INK, lw=1)
     named = [

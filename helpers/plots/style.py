@@ -1,6 +1,7 @@
 """The style of all figures, and plots of images, rates, matrices and bars."""
 
 import textwrap
+from importlib.resources import files
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -9,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 
 from helpers.config import ATTRIBUTES
 from helpers.plots.words import ENGLISH, Words
@@ -16,7 +18,7 @@ from helpers.plots.words import ENGLISH, Words
 WIDTH = 6.69
 """The width of a figure in inches: the 17 cm between the margins of an A4 page, where it is printed at this size."""
 
-SMALLEST = 7
+SMALLEST = 8
 """The smallest text of a figure, in points as printed."""
 
 # The palette of Okabe and Ito ("Color Universal Design", 2008), which is legible without seeing red or green.
@@ -31,16 +33,18 @@ LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)), "-")
 SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#c9e1f0", "#5aa5d3"])  # black text is legible on all
 
+FONT, CUTS = "Source Sans Pro", ("Regular", "Bold")  # of the report's tables; DejaVu has what it lacks, such as ⁻
+
 STYLE: dict[Any, Any] = {
     "figure.dpi": 120,
     "figure.constrained_layout.use": True,
-    "font.size": 8,
-    "axes.titlesize": 8.5,
+    "font.size": 9,
+    "axes.titlesize": 9.5,
     "axes.titleweight": "bold",
-    "axes.labelsize": 8,
-    "xtick.labelsize": 7.5,
-    "ytick.labelsize": 7.5,
-    "legend.fontsize": 7.5,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.fontsize": 8.5,
     "lines.linewidth": 1.4,
     "lines.markersize": 3.5,
     "axes.spines.top": False,
@@ -62,7 +66,20 @@ STYLE: dict[Any, Any] = {
 
 def use_style():
     """Set the style of the figures: drawn at the width of the page, with readable sizes, in every notebook."""
-    plt.rcParams.update(STYLE)
+    plt.rcParams.update(STYLE | {"font.family": [FONT, "DejaVu Sans"] if _add_font() else "DejaVu Sans"})
+
+
+def _add_font() -> bool:
+    """Make the report's font known to matplotlib; return False where its package is not installed."""
+    if FONT in fontManager.get_font_names():
+        return True
+    try:
+        folder = files("font_source_sans_pro") / "files"
+    except ModuleNotFoundError:
+        return False
+    for cut in CUTS:
+        fontManager.addfont(str(folder / f"SourceSansPro-{cut}.ttf"))
+    return True
 
 
 def show_images(images: np.ndarray, titles: list[str] | None = None, columns: int = 8, width: float = WIDTH) -> Figure:
@@ -88,7 +105,7 @@ def labels_in_words(targets: np.ndarray, words: Words = ENGLISH) -> str:
 
 def plot_rates(rates: pd.DataFrame, ax: Axes | None = None, words: Words = ENGLISH) -> Axes:
     """Plot positive rates: one group of bars per attribute (row), one bar per split (column)."""
-    ax = ax or plt.subplots(figsize=(WIDTH, 2.4))[1]
+    ax = ax or plt.subplots(figsize=(WIDTH, 2.0))[1]
     width = 0.84 / len(rates.columns)
     for index, split in enumerate(rates.columns):
         positions = np.arange(len(rates)) + (index - (len(rates.columns) - 1) / 2) * width
@@ -134,7 +151,7 @@ def plot_matrix(
             ha="center",
             va="center",
             color=_ink(mesh, float(coloured[row, column])),
-            fontsize=7.5,
+            fontsize=8.5,
         )
     columns, rows = ([words.name(str(label)) for label in labels] for labels in (table.columns, table.index))
     crowded = not any(label[:1].isdigit() for label in columns)
@@ -155,7 +172,7 @@ def _ink(mesh, value: float) -> str:
 
 def plot_bars(table: pd.DataFrame, words: Words = ENGLISH) -> Figure:
     """Plot horizontal bars with their values: one panel per column of the table, one bar per row, in its order."""
-    height = 0.34 * len(table) + 0.7
+    height = 0.28 * len(table) + 0.7
     figure, axes = plt.subplots(1, len(table.columns), figsize=(WIDTH, height), sharey=True, squeeze=False)
     for axis, (name, values) in zip(axes[0], table.items(), strict=True):
         best = values.max()
@@ -168,5 +185,5 @@ def plot_bars(table: pd.DataFrame, words: Words = ENGLISH) -> Figure:
     names = [textwrap.fill(words.name(str(name)), 30) for name in table.index]
     axes[0][0].set_yticks(range(len(table)), names)
     axes[0][0].invert_yaxis()
-    figure.supxlabel(words("score (fraction; the best is dark)"), fontsize=8)
+    figure.supxlabel(words("score (fraction; the best is dark)"), fontsize=9)
     return figure

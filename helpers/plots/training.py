@@ -16,7 +16,7 @@ from helpers.plots.words import ENGLISH, Words, plain_decades
 
 def plot_history(history: pd.DataFrame, words: Words = ENGLISH) -> Figure:
     """Plot the losses on the left, valid micro-F1 and accuracy on the right, and mark the best epoch."""
-    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 2.7))
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 2.4))
     lines = {
         "train_loss": ("train, during the epoch", SPLIT_COLOURS["train"], ":"),
         "train_eval_loss": ("train, eval mode, no augmentation", SPLIT_COLOURS["train"], "-"),
@@ -95,7 +95,7 @@ def plot_curves(
 
     A band shows the range over the seeds, where a history has it in the columns `<column>_low` and `<column>_high`.
     """
-    ax = ax or plt.subplots(figsize=(WIDTH, 2.4))[1]
+    ax = ax or plt.subplots(figsize=(WIDTH, 2.0))[1]
     for (label, history), colour, dash in zip(curves.items(), LINES, DASHES, strict=False):
         ax.plot(history["epoch"], history[column], dash, color=colour, marker="o", label=label)
         if f"{column}_low" in history:
@@ -110,7 +110,7 @@ def plot_curves(
 
 def plot_factor_curves(curves: dict[str, dict[float, pd.DataFrame]], words: Words = ENGLISH) -> Figure:
     """Plot the valid loss by epoch, one panel per factor, one line per value of it, with the range over the seeds."""
-    figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 3.9), sharey=True)
+    figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 3.2), sharey=True)
     for (factor, histories), axis in zip(curves.items(), axes.flat, strict=True):
         named = {words.small(value): history for value, history in histories.items()}
         plot_curves(named, words.name(factor), ax=axis, words=words)
@@ -163,7 +163,7 @@ def plot_steps(steps: pd.DataFrame, words: Words = ENGLISH) -> Figure:
     """
     steps = steps.dropna(subset="gain").iloc[::-1]
     sides = (("gain", 100, "gain in accuracy (points)"), ("change", -1, "decrease of the loss (nats)"))
-    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 0.8 + 0.34 * len(steps)), sharey=True)
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 0.8 + 0.3 * len(steps)), sharey=True)
     for axis, (name, scale, title) in zip(axes, sides, strict=True):
         axis.axvline(0, color=SOFT, lw=1)
         for position, (_, row) in enumerate(steps.iterrows()):

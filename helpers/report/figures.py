@@ -8,7 +8,7 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from helpers.plots.style import STYLE
+from helpers.plots.style import use_style
 from helpers.report import figures_evaluation, figures_training
 from helpers.report.figure_source import Drawn, Source, source
 
@@ -42,7 +42,8 @@ def is_ready(name: str, source: Source) -> bool:
 
 def draw(name: str, source: Source) -> tuple[Figure, str]:
     """Return a figure and its alt text, which says with numbers what the figure shows."""
-    with plt.rc_context(STYLE):
+    with plt.rc_context():
+        use_style()
         figure, values = FIGURES[name].draw(source)
         source.words.localise(figure)
         figure.draw_without_rendering()  # the layout of the second drawing takes the first one's ticks into account
@@ -57,7 +58,8 @@ def picture(name: str, source: Source) -> Picture | None:
     if not is_ready(name, source):
         return None
     kind = "png" if FIGURES[name].images else "svg"
-    with plt.ioff(), plt.rc_context(STYLE):
+    with plt.ioff(), plt.rc_context():
+        use_style()
         try:
             figure, alt = draw(name, source)
         except KeyError:  # written by a version of the notebook that did not measure this

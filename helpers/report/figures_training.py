@@ -35,7 +35,7 @@ def positive_rates(source: Source) -> Drawn:
 def cooccurrence(source: Source) -> Drawn:
     w = source.words
     together, correlation = (source.table("01_data", key) for key in ("cooccurrence", "correlation"))
-    figure, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 2.6), sharey=True)
+    figure, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 2.2), sharey=True)
     plots.plot_matrix(100 * together, w("Images with both (%)"), axes[0], digits=1, words=w)
     plots.plot_matrix(correlation.astype(float), w("Correlation (phi)"), axes[1], diverging=True, words=w)
     pairs = correlation.astype(float).where(np.triu(np.ones(correlation.shape, bool), k=1)).stack()

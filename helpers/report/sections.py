@@ -167,7 +167,10 @@ def _environment(run_name: str, language: str, results: dict) -> jinja2.Environm
     journal = _journal(folder / "run.json")
     facts = gather(results, read_scorecard(folder / "results" / SCORECARD), journal)
     source = figures.source(folder, results, language, words)
-    environment.filters |= filters(language)
+    environment.filters |= filters(language) | {
+        "word": partial(_word, words),
+        "quoted": lambda name: words["quoted"].format(_word(words, name)),
+    }
     environment.globals |= CONSTANTS | {
         "run_name": run_name,
         "language": language,
@@ -191,6 +194,11 @@ def _environment(run_name: str, language: str, results: dict) -> jinja2.Environm
 
 def _words(language: str) -> dict:
     return yaml.safe_load((TEMPLATES / check_parameter("language", language) / "words.yaml").read_text("utf-8"))
+
+
+def _word(words: dict, name: str) -> str:
+    """Return the name of an attribute or a hyper-parameter as the figures show it."""
+    return words["figures"]["labels"].get(name, name.replace("_", " "))
 
 
 def _figure(numbering: Numbering, source: figures.Source, words: dict, name: str, caption: str) -> str:

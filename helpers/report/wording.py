@@ -174,11 +174,15 @@ def typeset(markdown: str, language: str) -> str:
     """Set apostrophes, English quotation marks and French non-breaking spaces, but not in code and tags."""
     parts = KEPT.split(markdown)
     parts[::2] = [_typeset(part, language) for part in parts[::2]]
+    for n in range(2, len(parts), 2):
+        if parts[n - 1].endswith(("`", "</code>")):  # a name stays with its value
+            parts[n] = re.sub(r"^ (?=[\d=−])", NBSP, parts[n])
     return "".join(parts)
 
 
 def _typeset(text: str, language: str) -> str:
     text = re.sub(r"(?<=\w)'(?=[\w*«])", "’", text)
+    text = re.sub(r"(?<=F1|R²) (?=\d)", NBSP, text)
     if language == "en":
         text = re.sub(r'"([^"]*)"', r"“\1”", text)
     else:
