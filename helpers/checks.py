@@ -7,10 +7,10 @@ The texts of a check are English templates with named fields, such as "{wrong} w
 kept beside them. The template is what the report looks up in its catalogue to say the same in another language.
 """
 
+import contextlib
 import copy
 import dataclasses
 import itertools
-import json
 import math
 import string
 from collections.abc import Iterable
@@ -26,8 +26,10 @@ from helpers.config import ATTRIBUTES, Config
 from helpers.data.batches import Split, endless_batches, normalise
 from helpers.data.celeba import Dataset
 from helpers.data.official import OFFICIAL_COPIES, OFFICIAL_SIZES
+from helpers.errors import StudyError
 from helpers.evaluation import metrics
-from helpers.system.files import plain, write_text
+from helpers.system.files import plain
+from helpers.system.records import read_record, write_record
 from helpers.training.loop import predict_logits
 from helpers.training.optim import batch_loss, build_optimizer, train_step
 
@@ -91,7 +93,7 @@ class Check:
 class Checks:
     """The checks of one notebook, which are printed and written to the run's scorecard.
 
-    `path` is the scorecard, a JSON list of the checks of all notebooks. Checks from an earlier execution of this
+    `path` is the scorecard, a JSON file with the checks of all notebooks. Checks from an earlier execution of this
     notebook are removed from it. A new check replaces an earlier one of the same name.
     """
 
@@ -140,12 +142,25 @@ class Checks:
     def _write(self):
         others = [row for row in read_scorecard(self.path) if row["notebook"] != self.notebook]
         rows = sorted(others + self.rows, key=lambda row: row["notebook"])  # names begin with numbers
-        write_text(self.path, json.dumps(rows, indent=1, ensure_ascii=False))
+        write_record(self.path, {"checks": rows})
 
 
 def read_scorecard(path: Path) -> list[dict]:
-    """Return the checks of a run, the fields of `Check` and the notebook of each; [] if there is no file."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    """Return the checks of a run, the fields of `Check` and the notebook of each; [] if there is no file.
+
+    If the file is damaged, the checks are taken from the results of the notebooks beside it, which contain them too;
+    those of a notebook whose results are damaged as well are missing then.
+    """
+    if not path.is_file():
+        return []
+    try:
+        return read_record(path)["checks"]
+    except StudyError:
+        rows = []
+        for results in sorted(set(path.parent.glob("*.json")) - {path}):
+            with contextlib.suppress(StudyError):
+                rows += read_record(results, strict=False).get("checks", [])
+        return rows
 
 
 def verdict(rows: list[dict], notebooks: Iterable[str] = ()) -> tuple[str, bool]:

@@ -27,10 +27,10 @@ def show_table(table: pd.DataFrame, digits: int = 4, hide: tuple[str, ...] = ())
     """Show a table with thousands separators for counts and `digits` decimals for fractions."""
     shown = table.drop(columns=list(hide))
     small = [name for name in RATES if name in shown]
-    shown = shown.assign(**{name: shown[name].map("{:.3g}".format) for name in small})
+    shown = shown.assign(**{name: shown[name].map("{:.3g}".format, na_action="ignore") for name in small})
     formats = dict.fromkeys(shown.select_dtypes("integer").columns, "{:,}".format)
     number = f"{{:.{digits}f}}".format
     html = shown.to_html(
-        formatters=formats, float_format=number, border=0, index=not isinstance(shown.index, pd.RangeIndex)
+        formatters=formats, float_format=number, na_rep="—", border=0, index=not isinstance(shown.index, pd.RangeIndex)
     )
     display(HTML(html))

@@ -1,6 +1,5 @@
 """The folders of one run, with its results, figures, checkpoints and logs."""
 
-import copy
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -16,14 +15,13 @@ from helpers.config import CHECKPOINTS, FIGURES, META, ROOT, RUNS, Config
 from helpers.data.batches import Split, load_split
 from helpers.data.celeba import Dataset
 from helpers.errors import StudyError
-from helpers.evaluation.metrics import probabilities
 from helpers.models.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from helpers.models.networks import architecture, build_for
+from helpers.models.networks import architecture
 from helpers.system.devices import choose_device
-from helpers.system.files import WHEN_UNWRITABLE, append_json, file_md5, read_jsons, write_text
+from helpers.system.files import append_json, file_md5, read_jsons, write_text
 from helpers.system.provenance import environment, user
-from helpers.system.records import TIMES, Files, read_record, relative, write_record
-from helpers.training.loop import KeepBest, predict_logits
+from helpers.system.records import Files, read_arrays, read_record, relative, write_arrays, write_record
+from helpers.training.follower import Follower
 
 __all__ = ["Run"]
 
@@ -97,10 +95,7 @@ class Run:
         Images are uint8 (N, 3, 64, 64), a few dozens at most: the results stay small, and are not committed.
         """
         path = self.results / f"{self.notebook}.npz"
-        try:
-            np.savez_compressed(path, **arrays)
-        except OSError as error:
-            raise StudyError(f"{path} cannot be written ({error}). {WHEN_UNWRITABLE}") from error
+        write_arrays(path, **arrays)
         self.files.made(path)
         return path
 
@@ -183,7 +178,7 @@ class Run:
         """Return the file for the state of a training of this notebook, from which `fit` continues."""
         return self.folder / RESUME / self.notebook / f"{name.replace(' ', '_')}.pt"
 
-    def follow(self, name: str, config: Config, watched: Split | None = None, last: bool = False) -> "Follower":
+    def follow(self, name: str, config: Config, watched: Split | None = None, last: bool = False) -> Follower:
         """Return an `on_epoch` for `fit` that logs the training and saves its best epoch as <name>.pt.
 
         With `last`, the latest epoch is also saved, as last.pt. `watched` are a few images that are predicted after
@@ -212,7 +207,7 @@ class Run:
         }
         write_text(self.folder / "config.yaml", yaml.safe_dump(content, sort_keys=False))
 
-    def tensorboard(self, name: str) -> Callable[[dict, object], None]:
+    def tensorboard(self, name: str) -> Callable[..., None]:
         """Return a function that logs an epoch's row to runs/<run_name>/tensorboard/<name>; older logs are removed."""
         from torch.utils.tensorboard import SummaryWriter  # takes a second to import
 
@@ -271,7 +266,7 @@ class Run:
         numbered = None if persons is None else np.unique(persons, return_inverse=True)[1]
         more = {"persons": numbered, "second": second}
         arrays |= {name: array for name, array in more.items() if array is not None}
-        np.savez(self.results / LOGITS, **arrays)
+        write_arrays(self.results / LOGITS, **arrays)
         self.files.made(self.results / LOGITS)
 
     def tested(self) -> tuple[dict[str, np.ndarray], dict[str, Split]]:
@@ -282,10 +277,10 @@ class Run:
         """
         self.read("07_test", "and the logits that it saved")
         self.files.read(self.results / LOGITS)
-        with np.load(self.results / LOGITS) as saved:
-            if str(saved["data"]) != self.dataset.fingerprint:
-                raise StudyError("07_test ran on another dataset. Set data_root to that dataset, or run 07_test again.")
-            logits = {name: saved[name] for name in ("valid", "test")}
+        saved = read_arrays(self.results / LOGITS)
+        if str(saved.get("data")) != self.dataset.fingerprint:
+            raise StudyError("07_test ran on another dataset. Set data_root to that dataset, or run 07_test again.")
+        logits = {name: saved[name] for name in ("valid", "test")}
         return logits, {name: self.load(name) for name in logits}
 
     @property
@@ -309,66 +304,6 @@ class Run:
             "left_out": self.dataset.left_out,
             "fingerprint": self.dataset.fingerprint,
         }
-
-
-class Follower(KeepBest):
-    """An `on_epoch` like `KeepBest` that also writes the checkpoints and the TensorBoard log of a training.
-
-    `predictions` has the probabilities (B, 5) of the watched images, one array per epoch. `fit` calls
-    `load_state_dict` before the first epoch.
-    """
-
-    def __init__(self, run: Run, name: str, config: Config, watched: Split | None, last: bool):
-        super().__init__()
-        self.run, self.name, self.config, self.watched, self.last = run, name, config, watched, last
-        self.rows: list[dict] = []
-        self.predictions: list[np.ndarray] = []
-        self.latest: dict[str, torch.Tensor] | None = None  # the weights of the latest epoch, for last.pt
-
-    def state_dict(self) -> dict:
-        """Return what is kept, for the file from which an interrupted training continues."""
-        predictions = [torch.from_numpy(each) for each in self.predictions]
-        return super().state_dict() | {"rows": self.rows, "predictions": predictions, "latest": self.latest}
-
-    def load_state_dict(self, state: dict):
-        """Take over what an interrupted training had kept; {} stands for the start of a new training.
-
-        The checkpoints are written again from what was kept. At a new start, those of an earlier training are removed,
-        so that they cannot be mistaken for those of this one.
-        """
-        super().load_state_dict(state)
-        self.rows, self.latest = state.get("rows", []), state.get("latest")
-        self.predictions = [each.numpy() for each in state.get("predictions", [])]
-        self.log = self.run.tensorboard("final" if self.name == "best" else self.name.removesuffix("_best"))
-        for row in self.rows:
-            self.log(row)
-        self._restore(self.name, self.row, self.weights)
-        if self.last:
-            self._restore("last", self.rows[-1] if self.rows else None, self.latest)
-
-    def __call__(self, row: dict, model):
-        self.log(row)
-        self.rows.append(row)
-        super().__call__(row, model)
-        if self.watched:
-            self.predictions.append(probabilities(predict_logits(model, self.watched, self.config.precision)))
-        if self.last:
-            self.latest = copy.deepcopy(model.state_dict())
-            self._save("last", model, row)
-        if self.row is row:
-            self._save(self.name, model, row)
-
-    def _save(self, name: str, model, row: dict):
-        scores = {key: value for key, value in row.items() if key not in TIMES}
-        self.run.save_checkpoint(name, model, row["epoch"], scores, self.config)
-
-    def _restore(self, name: str, row: dict | None, weights: dict[str, torch.Tensor] | None):
-        if row is None or weights is None:
-            (self.run.checkpoints / f"{name}.pt").unlink(missing_ok=True)
-            return
-        model = build_for(self.config, torch.device("cpu"))
-        model.load_state_dict(weights)
-        self._save(name, model, row)
 
 
 def _make(folder: Path):

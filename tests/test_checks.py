@@ -1,7 +1,6 @@
 """The scorecard: each sanity check passes on what is sound, and turns red for the fault it is there to find."""
 
 import dataclasses
-import json
 import shutil
 
 import numpy as np
@@ -18,6 +17,7 @@ from helpers.data.celeba import open_dataset
 from helpers.data.check import examine
 from helpers.data.drawn.faces import MARKER
 from helpers.models.networks import LogisticRegression, build_model, start_from_priors
+from helpers.system.records import write_record
 from helpers.training.loop import KeepBest, fit, predict_logits
 
 CPU = torch.device("cpu")
@@ -210,7 +210,7 @@ def test_checks_are_kept_as_they_are_made_and_a_rerun_replaces_its_own(tmp_path)
     Checks("01_data", path).expect("a", "1", "1", np.bool_(True))
     second = Checks("02_baselines", path)
     second.expect("b", "1", "2", False)
-    assert [(row["notebook"], row["name"], row["passed"]) for row in json.loads(path.read_text())] == [
+    assert [(row["notebook"], row["name"], row["passed"]) for row in read_scorecard(path)] == [
         ("01_data", "a", True),
         ("02_baselines", "b", False),
     ]
@@ -220,6 +220,22 @@ def test_checks_are_kept_as_they_are_made_and_a_rerun_replaces_its_own(tmp_path)
     again.expect("c", "1", "1", True)
     assert [(row["name"], row["passed"]) for row in read_scorecard(path)] == [("c", True), ("b", False)]
     assert set(read_scorecard(path)[0]) == {field.name for field in dataclasses.fields(Check)} | {"notebook"}
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda text: text[:-30], lambda text: text.replace("false", "true"), lambda _: "[1]"]
+)
+def test_a_damaged_scorecard_is_made_again_from_the_results_and_hides_no_fault(spoil, tmp_path):
+    path = tmp_path / "checks.json"
+    made = Checks("01_data", path)
+    made.expect("a", "1", "2", False)
+    write_record(tmp_path / "01_data.json", {"checks": made.rows})
+    (tmp_path / "02_baselines.json").write_text('{"checks": [')
+    path.write_text(spoil(path.read_text()))
+    assert read_scorecard(path) == made.rows
+    Checks("05_grid", path).expect("b", "1", "1", True)
+    line, sound = verdict(read_scorecard(path), ["01_data", "02_baselines", "05_grid"])
+    assert not sound and "a (01_data); no check was made in 02_baselines" in line
 
 
 def test_the_verdict_names_faults_and_only_counts_remarks():

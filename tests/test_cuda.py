@@ -87,6 +87,23 @@ def test_an_average_of_the_weights_follows_a_recorded_step(monkeypatch):
     assert all((mean - last).abs().max() < 0.2 for mean, last in pairs)  # but not far
 
 
+def test_an_interrupted_training_continues_with_nearly_the_same_result(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
+    config = Config(max_epochs=4, batch_size=32, dropout=0.2, ema=0.9, device="cuda", precision="fp32")
+
+    def interrupt(row, model):
+        if row["epoch"] == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupt.state_dict = dict
+        fit(build_model(0, GPU, 16, 0.2), noise(320), noise(64), config, on_epoch=interrupt, resume=tmp_path / "a.pt")
+    again = fit(build_model(0, GPU, 16, 0.2), noise(320), noise(64), config, resume=tmp_path / "a.pt")
+    whole = fit(build_model(0, GPU, 16, 0.2), noise(320), noise(64), config)
+    assert "2 epochs and 0 steps were done before" in capsys.readouterr().out
+    assert again["train_loss"].tolist() == pytest.approx(whole["train_loss"].tolist(), abs=0.01)
+
+
 def test_a_sweep_leaves_the_generator_of_the_gpu_as_it_was():
     before = torch.cuda.get_rng_state()
     model = build_model(0, GPU, 16, 0.3)

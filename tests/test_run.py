@@ -1,6 +1,8 @@
 """The folders of a run: nothing of test is spent unseen, and nothing of an interrupted training passes as a result."""
 
+import errno
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -180,3 +182,47 @@ def test_arrays_that_cannot_be_written_are_a_mistake_that_the_user_can_mend(make
     (run.results / "03_overfit.npz").mkdir()
     with pytest.raises(StudyError, match=r"03_overfit.npz cannot be written"):
         run.save_arrays(labels=[0, 1])
+
+
+@pytest.fixture
+def tested(make_run):
+    """A run whose 07_test has saved its logits."""
+    run = make_run("07_test")
+    run.save_logits({name: np.zeros((30, 5), np.float32) for name in ("valid", "test")}, np.zeros((30, 5)), None)
+    finish(run)
+    return run
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "text"])
+def test_damaged_logits_are_refused_in_words(make_run, tested, damage):
+    path = tested.results / runs.LOGITS
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes({"cut": content[:-40], "changed": content, "text": b"version https://git-lfs"}[damage])
+    with pytest.raises(StudyError, match=r"07_logits.npz cannot be read .*Run the notebook again that made it"):
+        make_run("appendix").tested()
+
+
+def test_a_full_disk_while_arrays_are_written_keeps_those_that_were_there(tested, monkeypatch):
+    def full(path, content):
+        with open(path, "wb") as file:
+            file.write(content[:10])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    before = (tested.results / runs.LOGITS).read_bytes()
+    with pytest.raises(StudyError, match=r"07_logits.npz cannot be written \(No space left.*Free some space"):
+        tested.save_logits({}, np.ones((30, 5)), None)
+    with pytest.raises(StudyError, match=r"07_test.json cannot be written \(No space left.*Free some space"):
+        finish(tested)
+    assert (tested.results / runs.LOGITS).read_bytes() == before and not list(tested.results.glob("*.partial"))
+
+
+def test_a_log_of_openings_that_was_cut_or_damaged_loses_no_other_line(make_run, tmp_path):
+    (tmp_path / "best.pt").write_bytes(b"weights")
+    run = make_run("07_test")
+    run.open_test(CPU, [tmp_path / "best.pt"])
+    log = run.folder / runs.TEST_LOG
+    log.write_bytes(log.read_bytes() + b'7\n\xff\xfe\n{"when": "20')
+    run.open_test(CPU, [tmp_path / "best.pt"])
+    assert [record["notebook"] for record in run.test_openings] == ["07_test", "07_test"]

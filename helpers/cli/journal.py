@@ -12,10 +12,10 @@ import pandas as pd
 
 from helpers.config import HOME, NOTEBOOKS
 from helpers.data.celeba import Dataset
-from helpers.errors import Interrupted
-from helpers.system.files import file_md5, write_text
+from helpers.errors import Interrupted, StudyError
+from helpers.system.files import file_md5
 from helpers.system.provenance import HELPERS, code_digest
-from helpers.system.records import file_digest, read_record, relative
+from helpers.system.records import file_digest, read_record, relative, write_record
 
 NOT_USED = {"cli", "report", "__main__.py", "__pycache__"}  # by notebooks, except for `report` by some of them
 
@@ -64,18 +64,17 @@ class Journal:
     def _write(self, notebook: str, entry: dict[str, Any]):
         self.notebooks[notebook] = entry
         content = {"profile": self.profile, "commands": self.commands, "notebooks": self.notebooks}
-        write_text(self.path, json.dumps(content, indent=1, ensure_ascii=False))
+        write_record(self.path, content)
 
     def _read(self) -> dict[str, Any]:
-        try:
-            kept = json.loads(self.path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        if not self.path.is_file():
             return {}
-        except ValueError:
+        try:
+            return read_record(self.path)
+        except StudyError:
             self.path.replace(self.path.with_name("run.json.damaged"))
             print("The run's journal, run.json, was damaged. It is kept as run.json.damaged, and a new one begins.")
             return {}
-        return kept if isinstance(kept, dict) else {}
 
     def _files(self, notebook: str) -> dict[str, dict[str, str]]:
         """Return the digests of the files that a notebook read and made, its own results among them."""

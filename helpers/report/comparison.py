@@ -1,6 +1,5 @@
 """Several runs side by side: what differs between them, their scores, and paired differences on the same images."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from helpers.evaluation.bootstrap import bootstrap_difference, verdict
 from helpers.report.wording import catalogue, filters, typeset
 from helpers.run import LOGITS
 from helpers.study import ORDER
+from helpers.system.records import read_arrays, read_record
 
 TEMPLATES = Path(__file__).parent / "templates"
 METRICS = ("mean_accuracy", "exact_match", "micro_f1", "macro_f1", "loss")
@@ -87,13 +87,10 @@ def _read(name: str) -> Compared:
     for notebook in ORDER:
         path = folder / f"{notebook}.json"
         if path.is_file():
-            results[notebook] = json.loads(path.read_text(encoding="utf-8"))
+            results[notebook] = read_record(path, strict=False)
     if "07_test" not in results:
         raise StudyError(f"The run {name!r} cannot be compared: {folder / '07_test.json'} does not exist. Run 07_test.")
-    saved = {}
-    if (folder / LOGITS).is_file():
-        with np.load(folder / LOGITS) as arrays:
-            saved = dict(arrays)
+    saved = read_arrays(folder / LOGITS) if (folder / LOGITS).is_file() else {}
     return Compared(name, results, saved)
 
 

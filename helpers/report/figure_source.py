@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from helpers.plots.words import Words
 from helpers.report.wording import typeset
+from helpers.system.records import read_arrays
 
 Drawn = tuple[Figure, dict[str, str]]
 """A figure, and the values of its alt text by their names."""
@@ -43,7 +44,4 @@ def source(folder: Path, results: Mapping[str, Mapping | None], language: str, w
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
-    if not path.is_file():
-        return {}
-    with np.load(path) as saved:
-        return dict(saved)
+    return read_arrays(path) if path.is_file() else {}

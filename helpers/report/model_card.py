@@ -1,6 +1,5 @@
 """The model card: a network's training data, scores, limits and intended use, filled in from the results."""
 
-import json
 from pathlib import Path
 
 import jinja2
@@ -17,6 +16,7 @@ from helpers.models.networks import count_parameters, forward_flop
 from helpers.report.wording import catalogue, filters, typeset
 from helpers.run import LOGITS, TEST_LOG
 from helpers.system.files import plain, read_jsons, write_text
+from helpers.system.records import read_arrays, read_record
 from helpers.training.grid_effects import over_seeds
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -149,11 +149,10 @@ def _better(folder: Path, result: dict) -> tuple[Path, dict, dict | None]:
     choice = {"better": better.name, "other": worse.name, "loss": losses[better], "other_loss": losses[worse]}
     if better == tested:
         return tested, result, choice | {"described": True}
-    with np.load(folder / "results" / LOGITS) as saved:
-        if "second" not in saved:
-            return tested, result, choice | {"described": False}
-        persons = saved.get("persons")
-        of_other = measured(saved["second"], saved["targets"], persons, result["parameters"]["seed"])
+    saved = read_arrays(folder / "results" / LOGITS)
+    if "second" not in saved:
+        return tested, result, choice | {"described": False}
+    of_other = measured(saved["second"], saved["targets"], saved.get("persons"), result["parameters"]["seed"])
     of_other |= {"checkpoint": str(other), "checkpoint_name": other.name}
     return other, result | of_other, choice | {"described": True}
 
@@ -172,4 +171,4 @@ def _seeds(folder: Path) -> list[dict]:
 def _read(folder: Path, notebook: str) -> dict:
     """Return what a notebook has written; {} if it has not run."""
     path = folder / "results" / f"{notebook}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return read_record(path, strict=False) if path.is_file() else {}

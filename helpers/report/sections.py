@@ -1,16 +1,15 @@
 """The report: the results of a run in Markdown, section by section, in French or English."""
 
-import json
 import math
 from dataclasses import dataclass, field
 from functools import partial
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import yaml
 
+from helpers.checks import read_scorecard
 from helpers.config import ATTRIBUTES, CHECKPOINTS, FIGURES, IMAGE_SIZE, MEAN, META, RUNS, STD, check_parameter
 from helpers.data import augmentation
 from helpers.errors import StudyError
@@ -24,6 +23,7 @@ from helpers.report.numbering import Numbering
 from helpers.report.wording import NBSP, filters, typeset
 from helpers.run import OPTIMIZERS, SCORECARD, TEST_LOG
 from helpers.study import ORDER
+from helpers.system.records import read_record
 
 TEMPLATES = Path(__file__).parent / "templates" / "report"
 # The sections in order, and the notebooks whose results each of them needs. Those from "general" to "references" are
@@ -101,7 +101,7 @@ def load_report(
     for name, value in {"run_name": run_name, "language": language, **cover}.items():
         check_parameter(name, value)
     folder = RUNS / run_name
-    results = {notebook: _read_json(folder / "results" / f"{notebook}.json") for notebook in ORDER}
+    results = _results(folder)
     if not any(results.values()):
         raise StudyError(
             f"There is no run {run_name!r}: {folder} contains no results. Run the notebooks first: "
@@ -122,7 +122,7 @@ def load_report(
 def report_title(run_name: str, language: str = "fr") -> str:
     """Return the report's title, which states whether the images are CelebA or drawn faces."""
     titles = _words(language)["title"]
-    results = (_read_json(RUNS / run_name / "results" / f"{notebook}.json") for notebook in ORDER)
+    results = _results(RUNS / run_name).values()
     return titles["drawn" if any(result["data"]["drawn"] for result in results if result) else "celeba"]
 
 
@@ -164,8 +164,8 @@ def _environment(run_name: str, language: str, results: dict) -> jinja2.Environm
         lstrip_blocks=True,
     )
     folder, words, numbering = RUNS / run_name, _words(language), Numbering()
-    journal = _read_json(folder / "run.json") or {}
-    facts = gather(results, _read_json(folder / "results" / SCORECARD) or [], journal)
+    journal = _journal(folder / "run.json")
+    facts = gather(results, read_scorecard(folder / "results" / SCORECARD), journal)
     source = figures.source(folder, results, language, words)
     environment.filters |= filters(language) | {
         "word": partial(_word, words),
@@ -245,10 +245,15 @@ def _artefacts(run_name: str) -> dict[str, tuple[str, bool]]:
     }
 
 
-def _read_json(path: Path) -> Any:
-    if not path.is_file():
-        return None
+def _results(folder: Path) -> dict[str, dict | None]:
+    """Return the results of each notebook, None where it has not run; StudyError if a file was damaged or changed."""
+    paths = {notebook: folder / "results" / f"{notebook}.json" for notebook in ORDER}
+    return {notebook: read_record(path, strict=False) if path.is_file() else None for notebook, path in paths.items()}
+
+
+def _journal(path: Path) -> dict:
+    """Return the run's journal; {} if there is none, as in a run whose notebooks were executed by hand."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
-        raise StudyError(f"{path} cannot be read ({error}). Run {path.stem} again.") from error
+        return read_record(path, strict=False) if path.is_file() else {}
+    except StudyError as error:
+        raise StudyError(f"{path} was damaged. Delete it: the report can be made without it.") from error

@@ -1,6 +1,5 @@
 """The executed notebooks of a run as linked pages: code, outputs, and widgets as they last stood."""
 
-import json
 from pathlib import Path
 
 import nbformat
@@ -10,6 +9,7 @@ from helpers.config import HOME, ROOT
 from helpers.errors import StudyError
 from helpers.report.html import page_words, to_html
 from helpers.study import ORDER
+from helpers.system.records import read_record
 
 INDEX = "index.html"
 
@@ -47,7 +47,7 @@ def _places(folder: Path) -> list[str]:
     """Return the folders that name this machine, longest first: the project's, the user's, and that of the dataset."""
     places = {str(HOME), str(ROOT), str(Path.home())}
     for path in (folder / "results").glob("0*.json"):
-        data = json.loads(path.read_text(encoding="utf-8")).get("data")
+        data = read_record(path, strict=False).get("data")
         places |= {str(Path(data["root"]).parent)} if data else set()
     return sorted(places - {"/", "."}, key=len, reverse=True)
 

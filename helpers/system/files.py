@@ -46,15 +46,16 @@ def append_json(path: Path, record: dict):
 
 
 def read_jsons(path: Path) -> list[dict]:
-    """Return the records of a file of JSON lines, without lines cut short by a kill; [] if there is no file."""
+    """Return the records of a file of JSON lines, without damaged lines and those that a kill cut short.
+
+    If there is no file, the list is empty.
+    """
     records = []
     if path.exists():
-        for text in path.read_text(encoding="utf-8").splitlines():
-            try:
+        for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            with contextlib.suppress(ValueError, RecursionError):
                 records.append(json.loads(text))
-            except json.JSONDecodeError:
-                continue
-    return records
+    return [record for record in records if isinstance(record, dict)]
 
 
 def file_md5(path: Path) -> str:

@@ -1,13 +1,16 @@
 """Results as JSON files with a digest, so that a changed or damaged file is noticed before anything builds on it."""
 
 import hashlib
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from helpers.config import HOME
 from helpers.errors import StudyError
-from helpers.system.files import file_md5, plain, write_text
+from helpers.system.files import file_md5, plain, write_bytes, write_text
 
 # What differs between two executions with the same outcome, and therefore does not count for the digest
 TIMES = {
@@ -22,20 +25,40 @@ def write_record(path: Path, content: dict[str, Any]):
     write_text(path, json.dumps(kept | {"digest": record_digest(kept)}, indent=1, ensure_ascii=False) + "\n")
 
 
-def read_record(path: Path) -> dict[str, Any]:
-    """Return the content of a file of `write_record`; StudyError if it is damaged or was changed since."""
+def read_record(path: Path, strict: bool = True) -> dict[str, Any]:
+    """Return the content of a file of `write_record`; StudyError if it is damaged or was changed since.
+
+    Unless `strict`, a file without a digest is read too: earlier versions of this study wrote such files.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise StudyError(f"{path} cannot be read ({error}). Run {path.stem} again.") from error
-    if not isinstance(content, dict) or "digest" not in content:
+    if not isinstance(content, dict) or (strict and "digest" not in content):
         raise StudyError(f"{path} has no digest: another version of this study wrote it. Run {path.stem} again.")
-    if content["digest"] != record_digest(content):
+    if content.get("digest", record_digest(content)) != record_digest(content):
         raise StudyError(
             f"{path} was changed or damaged after it was written: its content does not have its digest. "
             f"Run {path.stem} again."
         )
     return content
+
+
+def write_arrays(path: Path, **arrays: Any):
+    """Write arrays as a compressed npz, as a whole or not at all; StudyError if the file cannot be written."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_bytes(path, buffer.getvalue())
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Return the arrays of an npz by name, whose checksums are verified; StudyError if it is damaged."""
+    try:
+        with np.load(io.BytesIO(path.read_bytes())) as saved:
+            return dict(saved)
+    except Exception as error:  # the readers of zip and npy raise whatever comes over them
+        reason = str(error).split("\n")[0][:120] or type(error).__name__
+        raise StudyError(f"{path} cannot be read ({reason}). Run the notebook again that made it.") from error
 
 
 def record_digest(content: dict[str, Any]) -> str:

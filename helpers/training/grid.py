@@ -27,6 +27,7 @@ from helpers.system.devices import choose_device
 from helpers.system.files import append_json, read_jsons
 from helpers.system.progress import bar, line
 from helpers.system.provenance import code_digest
+from helpers.system.records import record_digest
 from helpers.training.loop import fit
 from helpers.training.state import ROOMS
 
@@ -93,7 +94,7 @@ def _run_grid(trials, train, valid, path, data, recorder, at_once, resume) -> pd
                 continue
             key, finished = _key(trial, data), finished + 1
             done[key] = {"key": key, **result}
-            append_json(path, done[key])
+            append_json(path, done[key] | {"digest": record_digest(done[key])})
             if state := resume(run_name(trial)):
                 state.unlink(missing_ok=True)
             if record := recorder(trial_name(trial) if one_seed else run_name(trial)):
@@ -125,8 +126,13 @@ def _key(trial: Config, data: str) -> str:
 
 
 def read_trials(path: Path) -> dict[str, dict]:
-    """Return the finished trials by key, without failed ones."""
-    return {trial["key"]: trial for trial in read_jsons(path) if "key" in trial}
+    """Return the finished trials by key, without failed ones and without those whose line was damaged or changed."""
+    trials = {}
+    for trial in read_jsons(path):
+        digest = trial.pop("digest", None)
+        if "key" in trial and digest == record_digest(trial):
+            trials[trial["key"]] = trial
+    return trials
 
 
 # One trial, and several at a time

@@ -103,6 +103,15 @@ def test_a_damaged_journal_is_kept_aside_and_everything_is_executed(folder, caps
     assert read_record(folder / "results" / "01_data.json")["value"] == 1
 
 
+@pytest.mark.parametrize("wrong", ["[]", "7", '{"notebooks": []}', '{"notebooks": {"01_data": 3}}', "changed"])
+def test_a_journal_of_another_form_or_with_a_changed_value_is_not_believed(folder, wrong):
+    execute(folder, "01_data", 1)
+    path = folder / "run.json"
+    path.write_text(path.read_text().replace('"seed": 1', '"seed": 2') if wrong == "changed" else wrong)
+    inputs = INPUTS | {"parameters": {"seed": 2, "lr": 0.1}}
+    assert Journal(folder, "demo").why_execute("01_data", inputs) == "is not done"
+
+
 def test_the_code_of_the_report_counts_only_for_notebooks_that_use_it(monkeypatch):
     used = {}
     monkeypatch.setattr(journals, "code_digest", lambda rooms: used.setdefault("rooms", rooms) and "digest")

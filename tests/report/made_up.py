@@ -8,6 +8,7 @@ from helpers.data.official import OFFICIAL_SIZES
 from helpers.report import sections
 from helpers.report.sections import SECTIONS, load_report, render
 from helpers.study import ORDER, notebook_parameters
+from helpers.system.records import write_record
 
 LAYERS = [
     {"layer": "Conv2d", "output": "(64, 64, 64)", "parameters": 1792, "multiply-adds": 7340032},
@@ -354,7 +355,7 @@ class Study:
         for notebook, result in self.results.items():
             (self.folder / "results" / f"{notebook}.json").write_text(json.dumps(result), encoding="utf-8")
         rows = [check | {"notebook": name} for name, result in self.results.items() for check in result["checks"]]
-        (self.folder / "results" / "checks.json").write_text(json.dumps(rows), encoding="utf-8")
+        write_record(self.folder / "results" / "checks.json", {"checks": rows})
         (self.folder / "run.json").write_text(json.dumps(self.journal), encoding="utf-8")
         (self.folder / "config.yaml").write_text("model:\n  type: CourseCNN\n", encoding="utf-8")
         return load_report("study", language, **options)

@@ -11,6 +11,7 @@ from helpers.errors import StudyError
 from helpers.report import figures, sections, wording
 from helpers.report.sections import SECTIONS, TEMPLATES, load_report, render, report_title
 from helpers.study import ORDER
+from helpers.system.records import write_record
 
 from .made_up import SPECIFIC, attribute_row
 
@@ -396,6 +397,23 @@ def test_a_damaged_results_file_is_named(study):
     study.report()
     (study.folder / "results" / "05_grid.json").write_text('{"trials": [', encoding="utf-8")
     with pytest.raises(StudyError, match=r"05_grid\.json cannot be read.*Run 05_grid again"):
+        load_report("study")
+
+
+def test_results_that_were_changed_after_a_notebook_wrote_them_are_refused(study):
+    study.report()
+    path = study.folder / "results" / "05_grid.json"
+    write_record(path, study.results["05_grid"])
+    load_report("study")
+    path.write_text(path.read_text().replace('"val_loss": 0.', '"val_loss": 1.'), encoding="utf-8")
+    with pytest.raises(StudyError, match=r"05_grid\.json was changed or damaged.*Run 05_grid again"):
+        load_report("study")
+
+
+def test_a_damaged_journal_is_named_with_what_to_do(study):
+    study.report()
+    (study.folder / "run.json").write_text('{"notebooks": {', encoding="utf-8")
+    with pytest.raises(StudyError, match=r"run\.json was damaged\. Delete it"):
         load_report("study")
 
 

@@ -3,6 +3,8 @@
 import json
 import math
 import multiprocessing
+import subprocess
+import sys
 import time
 
 import pandas as pd
@@ -76,6 +78,30 @@ def test_a_line_cut_short_by_a_kill_costs_its_own_cell_alone(tmp_path, trained):
     path.write_text(text[: len(text) - 20])
     assert len(run(path)) == 4 and len(trained) == 5
     assert len(run(path)) == 4 and len(trained) == 5
+
+
+def test_a_cell_whose_line_was_changed_or_damaged_is_trained_again(tmp_path, trained):
+    path = tmp_path / "grid.jsonl"
+    whole = run(path)
+    lines = path.read_bytes().splitlines()
+    changed = lines[0].replace(b'"val_loss": 0.001', b'"val_loss": 0.000')
+    assert changed != lines[0]
+    others = [b"\xff\xfe", b"3", b"null", b'{"key": "7"}', lines[1].replace(b"0.2", b"0.1", 1)]
+    path.write_bytes(b"\n".join([changed, *others, *lines[2:]]) + b"\n")
+    assert run(path).equals(whole) and len(trained) == 6
+
+
+def test_two_processes_do_not_train_one_grid_and_one_that_was_killed_blocks_nobody(tmp_path, trained):
+    path = tmp_path / "grid.jsonl"
+    program = f"import filelock; lock = filelock.FileLock({f'{path}.lock'!r}); lock.acquire(); print(1, flush=True)"
+    command = [sys.executable, "-c", f"{program}; input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        holder.stdout.readline()
+        with pytest.raises(StudyError, match="Another process is training the grid"):
+            run(path)
+        assert not trained and not path.exists()
+        holder.kill()
+    assert len(run(path)) == len(trained) == 4
 
 
 def test_the_best_is_the_lowest_valid_loss_and_ties_go_to_the_smaller_network(tmp_path, trained):
