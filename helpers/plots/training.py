@@ -16,7 +16,7 @@ from helpers.plots.words import ENGLISH, Words, plain_decades
 
 def plot_history(history: pd.DataFrame, words: Words = ENGLISH) -> Figure:
     """Plot the losses on the left, valid micro-F1 and accuracy on the right, and mark the best epoch."""
-    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 2.4))
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 2.6))
     lines = {
         "train_loss": ("train, during the epoch", SPLIT_COLOURS["train"], ":"),
         "train_eval_loss": ("train, eval mode, no augmentation", SPLIT_COLOURS["train"], "-"),
@@ -48,7 +48,7 @@ def whole_epochs(axis: Axes, words: Words):
 
 def below(axis: Axes, columns: int):
     """Put the legend of an axes below it, where it hides nothing."""
-    axis.legend(loc="upper left", bbox_to_anchor=(0, -0.22), ncols=columns)
+    axis.legend(loc="upper left", bbox_to_anchor=(0, -0.32), ncols=columns)
 
 
 def plot_losses(history: pd.DataFrame, memorised: float, words: Words = ENGLISH) -> Axes:

@@ -92,7 +92,9 @@ def _by_attribute(source: Source, notebook: str, kind: str) -> Figure:
             index = columns[a][line]
             images[number] = arrays[f"{kind}_images"][index]
             titles[number] += seen(*(float(arrays[f"{kind}_{name}"][index]) for name in ("labels", "predicted")), w)
-    return plots.show_images(images, titles, columns=len(ATTRIBUTES), width=5)
+        elif line == 0:
+            titles[number] += w("no image")
+    return plots.show_images(images, titles, columns=len(ATTRIBUTES), width=4.3)
 
 
 def seen(label: float, probability: float, w: Words) -> str:

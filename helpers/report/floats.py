@@ -15,7 +15,7 @@ from bs4 import BeautifulSoup
 from helpers.report.paper import read
 
 ROOM, MOST_EMPTY = 1 / 4, 1 / 3  # of a page: the end that is worth filling, and the most that may stay empty
-MARGINS = 18, 20  # mm above and below the text, as in print.css
+MARGINS = 16, 18  # mm above and below the text, as in print.css
 HEIGHT, MM = 297, 72 / 25.4  # of A4 in mm; points in a mm
 LEAD_IN = 60  # mm: a figure this near to the top of its page, after its lead-in and a heading, was moved there
 CHARACTERS, LINE, ROW = 100, 5, 5.5  # in a line of text; mm of a line, and of a row of a table

@@ -182,7 +182,7 @@ def typeset(markdown: str, language: str) -> str:
 
 def _typeset(text: str, language: str) -> str:
     text = re.sub(r"(?<=\w)'(?=[\w*«])", "’", text)
-    text = re.sub(r"(?<=F1|R²) (?=\d)", NBSP, text)
+    text = re.sub(r"(?<=F1|R²) (?=\d)| (?==)|(?<= =) (?=[\d−])", NBSP, text)
     if language == "en":
         text = re.sub(r'"([^"]*)"', r"“\1”", text)
     else:

@@ -128,7 +128,7 @@ def test_a_device_that_is_not_known_is_refused(device):
         (["run", "--profile", "demo", "-p", "06_final.max_epoch=3"], "Did you mean 'max_epochs'"),
         (["run", "--profile", "quick", "--data-root", "/nowhere"], "The data root /nowhere does not exist"),
         (["report", "--run-name", "nowhere"], "There is no run 'nowhere'"),
-        (["report", "--run-name", "nowhere", "--format", "docx"], "no report format 'docx'"),
+        (["report", "--run-name", "nowhere", "--format", "odt"], "no report format 'odt'"),
     ],
 )
 @pytest.mark.slow

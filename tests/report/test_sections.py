@@ -439,7 +439,7 @@ def test_what_has_no_value_is_a_dash(study, language):
     study.change("06_final", "extra.best", {"val_loss": None})
     text = study.text(language=language)
     auroc = next(
-        line for line in text.splitlines() if line.startswith("| <code>Wearing_Hat</code> |") and line.count("|") == 11
+        line for line in text.splitlines() if re.match(r"\| (chapeau|Wearing Hat) \|", line) and line.count("|") == 11
     )
     assert auroc.split("|")[9].strip() == "—"
     diverged = next(line for line in text.splitlines() if line.startswith("| 4 |"))
@@ -491,10 +491,29 @@ def test_the_spread_over_seeds_is_shown(study, language):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_limits_name_attributes_with_few_positives(study, language):
-    assert "- <code>Eyeglasses</code>" not in study.text("limits", language=language)
+    named = {"fr": f"- «{NBSP}lunettes{NBSP}»", "en": "- “Eyeglasses”"}[language]
+    assert named not in study.text("limits", language=language)
     study.change("07_test", "per_attribute.test.4", attribute_row("Eyeglasses", 20, 5, 30, 974))
     text = study.text("limits", language=language)
-    assert "- <code>Eyeglasses</code>" in text and f"50{NBSP}" in text
+    assert named in text and f"50{NBSP}" in text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_grid_whose_every_trial_diverged_says_so_and_shows_no_figure_of_it(study, language):
+    for place in range(5):
+        study.change("05_grid", f"trials.{place}.val_loss", None)
+    text = study.text(language=language)
+    told = {"fr": "Aucun essai ne finit sur une perte finie", "en": "No trial ends with a finite loss"}[language]
+    assert told in text and not RAW.search(text)
+    assert not re.search('id="figure-(heatmap|parallel|differences|grid_curves)"', text)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_doubted_label_is_told_as_none(study, language):
+    study.change("appendix", "likely_errors.count", 0)
+    text = study.text(language=language)
+    told = {"fr": "ne met en doute aucune des", "en": "doubts none of the"}[language]
+    assert told in text and 'id="figure-doubted_labels"' not in text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
