@@ -28,6 +28,10 @@ def planned(*settings, **asked):
     ("settings", "message"),
     [
         ("06_final.max_epoch=3", "Did you mean 'max_epochs'"),
+        ("data_root=0", "data_root"),
+        ("data_root='a\\0b'", "not a path that can be used"),
+        ("07_test.checkpoint=" + "x" * 300, "not a path that can be used"),
+        ("07_test.checkpoint=~nobody-of-this-name/best.pt", "not a path that can be used"),
         ("06_finale.max_epochs=3", "Did you mean '06_final'"),
         ("sed=3", "Did you mean 'seed'"),
         ("06_final.max_epochs", "-p 06_final.max_epochs=30"),
