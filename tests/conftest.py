@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -48,6 +49,18 @@ def splits(dataset):
     from helpers.data.batches import load_split
 
     return {name: load_split(dataset, name, torch.device("cpu")) for name in ("train", "valid", "test")}
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """A disk of 2 MB."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("a disk can be mounted by root only")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def pytest_sessionfinish():

@@ -88,9 +88,8 @@ def execute(notebook: str, parameters: dict, folder: Path):
 
     Raises Interrupted if this process gets SIGINT or SIGTERM: the notebook then saves its training first.
     """
-    (folder / "logs").mkdir(exist_ok=True)
     executed = folder / f"{notebook}.ipynb"
-    with open(folder / "logs" / f"{notebook}.log", "w", encoding="utf-8") as log, _plain_progress(), _Told() as told:
+    with _log(folder / "logs" / f"{notebook}.log") as log, _plain_progress(), _Told() as told:
         try:
             papermill.execute_notebook(
                 str(NOTEBOOKS / f"{notebook}.ipynb"),
@@ -108,6 +107,17 @@ def execute(notebook: str, parameters: dict, folder: Path):
                 advice = "Run the same command again: it continues from there."
                 raise Interrupted(told.requested, f"{notebook} was interrupted. {advice}") from error
             raise _explained(error, notebook, executed) from error
+
+
+@contextlib.contextmanager
+def _log(path: Path):
+    """Open a log for writing; StudyError if it cannot be written, which a full disk may tell only at the end."""
+    try:
+        path.parent.mkdir(exist_ok=True)
+        with open(path, "w", encoding="utf-8") as log:
+            yield log
+    except OSError as error:
+        raise StudyError(f"{path} cannot be written ({error.strerror or error}). {WHEN_UNWRITABLE}") from error
 
 
 def _explained(error: Exception, notebook: str, executed: Path) -> Exception:

@@ -58,7 +58,7 @@ def _resolve_checkpoints(planned: dict[str, dict]):
         for name in ("checkpoint", "compare_with"):
             if not values.get(name):
                 continue
-            path = Path(values[name]).expanduser().resolve()
+            path = _absolute(values[name])
             made = "06_final" in planned and path.parent == CHECKPOINTS / values["run_name"]
             if not (path.is_file() or made):
                 raise StudyError(f"{notebook}.{name}: there is no checkpoint {path}. Correct the path.")
@@ -81,9 +81,19 @@ def _parameters(notebook: str, study: Study, profile: dict, settings: dict) -> d
     values |= {name: value for name, value in settings.get("", {}).items() if name in defaults}
     values |= settings.get(notebook, {})
     values["run_name"] = study.run_name or study.profile
+    values = check_parameters(notebook, values, defaults)
     if values["data_root"] not in ("", DRAWN):
-        values["data_root"] = str(Path(values["data_root"]).expanduser().resolve())
-    return check_parameters(notebook, values, defaults)
+        values["data_root"] = str(_absolute(values["data_root"]))
+    return values
+
+
+def _absolute(text: str) -> Path:
+    try:
+        path = Path(text).expanduser().resolve()
+        path.exists()
+        return path
+    except (OSError, RuntimeError, ValueError) as error:  # too long a name, ~ of an unknown user, a zero byte
+        raise StudyError(f"{text!r} is not a path that can be used ({error}). Correct it.") from error
 
 
 def load_profile(name: str) -> dict:

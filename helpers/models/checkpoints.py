@@ -1,7 +1,6 @@
 """Checkpoints of plain types, which load with weights_only=True, written as a whole or not at all."""
 
 import io
-import os
 import pickle
 import platform
 import zipfile
@@ -15,7 +14,7 @@ from helpers.config import ATTRIBUTES, IMAGE_SIZE, MEAN, STD, Config
 from helpers.errors import StudyError
 from helpers.models.networks import architecture
 from helpers.models.validation import ANOTHER, FORMAT, Unusable, validate
-from helpers.system.files import WHEN_UNWRITABLE
+from helpers.system.files import write_bytes
 
 MOST_BYTES = 10**9  # the largest network of this study has 20 MB
 AGAIN = "Copy or train it again."
@@ -47,16 +46,9 @@ def save_checkpoint(path: Path, model: nn.Module, config: Config, epoch: int, me
         "trained_on": source,
         "versions": {"python": platform.python_version(), "torch": str(torch.__version__)},
     }
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(content, partial)
-        os.replace(partial, path)
-    except (OSError, RuntimeError) as error:  # torch.save raises RuntimeError when the disk is full
-        partial.unlink(missing_ok=True)
-        raise StudyError(
-            f"The checkpoint {path} cannot be written ({error}). What was there before is untouched. {WHEN_UNWRITABLE}"
-        ) from error
+    buffer = io.BytesIO()  # on a full disk, torch.save itself raises an error that does not say so
+    torch.save(content, buffer)
+    write_bytes(path, buffer.getvalue())
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

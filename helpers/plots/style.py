@@ -66,7 +66,8 @@ STYLE: dict[Any, Any] = {
 
 def use_style():
     """Set the style of the figures: drawn at the width of the page, with readable sizes, in every notebook."""
-    plt.rcParams.update(STYLE | {"font.family": [FONT, "DejaVu Sans"] if _add_font() else "DejaVu Sans"})
+    plt.rcParams.update(STYLE)
+    plt.rcParams["font.family"] = [FONT, "DejaVu Sans"] if _add_font() else ["DejaVu Sans"]
 
 
 def _add_font() -> bool:

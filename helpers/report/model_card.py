@@ -1,5 +1,6 @@
 """The model card: a network's training data, scores, limits and intended use, filled in from the results."""
 
+import math
 from pathlib import Path
 
 import jinja2
@@ -144,7 +145,7 @@ def _better(folder: Path, result: dict) -> tuple[Path, dict, dict | None]:
     result = result | {"checkpoint": str(tested)}
     if tested.parent != weights or not other.is_file():
         return tested, result, None
-    losses = {path: load_checkpoint(path).content["metrics"]["val_loss"] for path in (tested, other)}
+    losses = {path: load_checkpoint(path).content["metrics"].get("val_loss", math.inf) for path in (tested, other)}
     better, worse = sorted(losses, key=lambda path: losses[path])
     choice = {"better": better.name, "other": worse.name, "loss": losses[better], "other_loss": losses[worse]}
     if better == tested:

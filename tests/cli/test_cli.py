@@ -128,7 +128,7 @@ def test_a_device_that_is_not_known_is_refused(device):
         (["run", "--profile", "demo", "-p", "06_final.max_epoch=3"], "Did you mean 'max_epochs'"),
         (["run", "--profile", "quick", "--data-root", "/nowhere"], "The data root /nowhere does not exist"),
         (["report", "--run-name", "nowhere"], "There is no run 'nowhere'"),
-        (["report", "--run-name", "nowhere", "--format", "docx"], "no report format 'docx'"),
+        (["report", "--run-name", "nowhere", "--format", "odt"], "no report format 'odt'"),
     ],
 )
 @pytest.mark.slow
@@ -137,3 +137,21 @@ def test_a_users_mistake_is_one_clear_message_and_exit_status_2(arguments, messa
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 2 and done.stderr.startswith("error: ") and message in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(
+    ("passed", "options", "status"), [(True, [], 0), (False, [], 1), (False, ["--keep-going"], 0), (None, [], 0)]
+)
+def test_a_fault_on_the_scorecard_is_the_exit_status_of_a_run(monkeypatch, tmp_path, passed, options, status):
+    rows = [
+        {"name": "a check", "values": {}, "passed": passed, "severity": "fault", "notebook": name}
+        for name in ("01_data", "02_baselines")
+    ]
+    monkeypatch.setattr("helpers.cli.pipeline.run_study", lambda study: tmp_path)
+    monkeypatch.setattr("helpers.cli.planning.plan", lambda study: {"01_data": {}, "02_baselines": {}})
+    monkeypatch.setattr("helpers.cli.reporting.make_report", lambda *given, **named: [])
+    monkeypatch.setattr("helpers.checks.read_scorecard", lambda path: rows)
+    done = call("run", "--profile", "demo", *options)
+    assert done.exit_code == status and "Checks: " in done.output
+    rows.pop()  # a notebook without any check is a fault too
+    assert call("run", "--profile", "demo").exit_code == 1

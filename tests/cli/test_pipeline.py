@@ -28,6 +28,10 @@ def planned(*settings, **asked):
     ("settings", "message"),
     [
         ("06_final.max_epoch=3", "Did you mean 'max_epochs'"),
+        ("data_root=0", "data_root"),
+        ("data_root='a\\0b'", "not a path that can be used"),
+        ("07_test.checkpoint=" + "x" * 300, "not a path that can be used"),
+        ("07_test.checkpoint=~nobody-of-this-name/best.pt", "not a path that can be used"),
         ("06_finale.max_epochs=3", "Did you mean '06_final'"),
         ("sed=3", "Did you mean 'seed'"),
         ("06_final.max_epochs", "-p 06_final.max_epochs=30"),
@@ -134,6 +138,20 @@ def test_a_run_folder_that_cannot_be_made_is_told(drawn):
         pipeline.run_study(Study("demo", run_name="in-the-way"))
 
 
+def test_a_log_that_cannot_be_written_is_told_before_and_after_the_notebook(monkeypatch, tmp_path):
+    log = tmp_path / "logs" / "01_data.log"
+    log.mkdir(parents=True)
+    with pytest.raises(StudyError, match=r"01_data.log cannot be written \(Is a directory\). Free some space"):
+        pipeline.execute("01_data", {}, tmp_path)
+    if not os.path.exists("/dev/full"):
+        pytest.skip("this system has no device that is always full")
+    log.rmdir()
+    log.symlink_to("/dev/full")
+    monkeypatch.setattr(papermill, "execute_notebook", lambda *_, stderr_file, **options: stderr_file.write("told"))
+    with pytest.raises(StudyError, match=r"01_data.log cannot be written \(No space left on device\)"):
+        pipeline.execute("01_data", {}, tmp_path)
+
+
 def test_cuda_that_is_not_there_is_told_before_anything_runs(drawn):
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
@@ -192,6 +210,25 @@ def test_a_failing_notebook_stops_the_run_keeps_its_traceback_and_from_goes_on(o
     assert "01_data (1/2): done before" in told and "first" not in told and "second" in told
     pipeline.run_study(Study("demo", run_name="stumble", fresh=True))
     assert "first" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_dataset_that_vanishes_between_two_notebooks_is_named_and_what_is_done_stays(own_notebooks, copy, capsys):
+    away = copy.with_name("unplugged")
+    source = "import pathlib, helpers.data.celeba as c\nprint(len(c.open_dataset(data_root).annotations))\n"
+    move = f"pathlib.Path({str(copy)!r}).rename({str(away)!r})"
+    for name, code in (("01_data", source + move), ("05_grid", source)):
+        notebook = nbformat.read(own_notebooks / f"{name}.ipynb", as_version=4)
+        notebook.cells[1].source = code
+        nbformat.write(notebook, own_notebooks / f"{name}.ipynb")
+    asked = Study("demo", run_name="vanish", data_root=str(copy))
+    with pytest.raises(StudyError, match=f"05_grid failed: StudyError: The data root {copy} does not exist"):
+        pipeline.run_study(asked)
+    away.rename(copy)
+    capsys.readouterr()
+    pipeline.run_study(asked)
+    told = capsys.readouterr().out
+    assert "01_data (1/2): done before" in told and "05_grid (2/2): it is not done" in told
 
 
 @pytest.mark.slow

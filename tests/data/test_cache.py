@@ -376,18 +376,6 @@ def test_a_full_disk_is_told_and_leaves_no_cache(copy, monkeypatch):
     assert not list((copy / "cache").glob("**/*.npy"))
 
 
-@pytest.fixture
-def tiny_disk(tmp_path):
-    """A disk of 2 MB."""
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("a disk can be mounted by root only")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 def test_a_disk_that_is_too_small_for_the_cache_is_told_before_it_is_filled(copy, monkeypatch, tiny_disk):
     monkeypatch.setenv("CELEBA_CACHE", str(tiny_disk))
     with pytest.raises(StudyError, match=r"needs 3,686,528 bytes, more than are free.*CELEBA_CACHE"):

@@ -1,5 +1,6 @@
 """Checkpoints: complete, plain, whole or absent, and refused for what is wrong with them."""
 
+import errno
 import zipfile
 
 import pytest
@@ -39,12 +40,13 @@ def test_a_failed_write_leaves_the_old_checkpoint(saved, monkeypatch):
     path, model = saved
     before = path.read_bytes()
 
-    def full(content, target):
-        target.write_bytes(b"half")
-        raise RuntimeError("PytorchStreamWriter failed writing file")
+    def full(path, content):
+        with open(path, "wb") as file:
+            file.write(content[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(StudyError, match="What was there before is untouched"):
+    monkeypatch.setattr(type(path), "write_bytes", full)
+    with pytest.raises(StudyError, match=r"best.pt cannot be written \(No space left on device\)"):
         save_checkpoint(path, model, CONFIG, 5, {}, "drawn faces")
     assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
 

@@ -1,5 +1,6 @@
 """An interrupted training continues with the same result, bit for bit, and never from another training's state."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -165,6 +166,28 @@ def test_a_damaged_state_is_noticed_and_not_used(few, valid, tmp_path, capsys):
         (tmp_path / "a.pt").write_bytes(damaged)
         assert_same(train(few, valid, config(), tmp_path / "a.pt"), expected)
         assert "its file is damaged" in capsys.readouterr().out
+
+
+def test_a_disk_that_fills_up_is_told_and_the_last_state_stays(few, valid, tiny_disk, capsys):
+    expected = train(few, valid, config())
+    subprocess.run(["mount", "-o", "remount,size=8m", str(tiny_disk)], check=True)
+
+    class FillTheDisk(KeepBest):
+        def __call__(self, row, model):
+            super().__call__(row, model)
+            if row["epoch"] == 2:
+                with contextlib.suppress(OSError), open(tiny_disk / "other", "wb", buffering=0) as file:
+                    while file.write(bytes(2**12)):
+                        pass
+
+    with pytest.raises(loop.StudyError, match=r"a.pt cannot be written \(No space left on device\). Free some space"):
+        model = build_for(config(), torch.device("cpu"))
+        fit(model, few, valid, config(), measure_on=few, on_epoch=FillTheDisk(), resume=tiny_disk / "a.pt")
+    (tiny_disk / "other").unlink()
+    assert [path.name for path in tiny_disk.iterdir()] == ["a.pt"]
+    capsys.readouterr()
+    assert_same(train(few, valid, config(), tiny_disk / "a.pt"), expected)
+    assert "1 epochs and 0 steps were done before" in capsys.readouterr().out
 
 
 def test_too_little_gpu_memory_names_a_batch_size_to_try(few, valid, monkeypatch):
