@@ -180,7 +180,7 @@ def plot_maps(
     """
     rows = {a: [i for i, own in enumerate(attributes) if own == a] for a in dict.fromkeys(attributes)}
     across = max(map(len, rows.values()))
-    size = min(0.68, (WIDTH - 0.9) / (3 * across))
+    size = min(0.6, (WIDTH - 0.9) / (3 * across))
     shape = (3 * across * size + 0.9, len(rows) * (size + 0.2) + 0.3)
     figure, axes = plt.subplots(len(rows), 3 * across, figsize=shape, squeeze=False)
     for axis in axes.flat:
