@@ -12,7 +12,8 @@ demo: setup browser
 	$(PY) -m helpers run --profile demo
 
 test: setup
-	$(PY) -m pytest
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow" -n auto
+	$(PY) -m pytest -m slow
 
 check: lint
 	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow" -n auto
