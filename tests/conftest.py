@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -14,6 +15,8 @@ REAL = os.environ.pop("CELEBA_ROOT", "")  # asked for by name, so that no test d
 os.environ.pop("CELEBA_CACHE", None)
 
 FACES = 300
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored where a shell runs the tests in the background
 
 
 @pytest.fixture(scope="session")
