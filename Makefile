@@ -1,6 +1,6 @@
 # make demo    set up .venv, run the study on drawn faces, write its report
 # make test    set up .venv, run every test
-# make check   the linter, the types and the fast tests, for every save: under 90 seconds
+# make check   the linter, the types and the fast tests, for every save: two minutes and a half
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
