@@ -194,7 +194,7 @@ def test_a_killed_worker_is_told_and_the_finished_cells_stay(tmp_path, splits):
 def test_workers_leave_when_the_grid_is_stopped(tmp_path, splits):
     train, valid = splits["train"].subset(range(16)), splits["valid"].subset(range(4))
     trials = grid.grid_trials(CONFIG.but(max_epochs=2000), [0.001, 0.005], [1e-5], [8], [0.0])
-    results = grid.side_by_side([trials[0].but(max_epochs=1), trials[1]], train, valid, 2)
+    results = grid.side_by_side([(trials[0].but(max_epochs=1), None), (trials[1], None)], train, valid, 2)
     next(results)
     started = time.monotonic()
     results.close()  # the second trial would take minutes
