@@ -23,7 +23,8 @@ from helpers.evaluation import metrics
 from helpers.evaluation.bootstrap import intervals, sums_by_person
 from helpers.models.networks import build_for, count_parameters, forward_flop
 from helpers.system.devices import choose_device, describe
-from helpers.system.files import plain, write_text
+from helpers.system.files import write_text
+from helpers.system.records import plain
 
 REPORTED = ("mean_accuracy", "micro_f1", "loss")
 

@@ -28,8 +28,7 @@ from helpers.data.celeba import Dataset
 from helpers.data.official import OFFICIAL_COPIES, OFFICIAL_SIZES
 from helpers.errors import StudyError
 from helpers.evaluation import metrics
-from helpers.system.files import plain
-from helpers.system.records import read_record, write_record
+from helpers.system.records import plain, read_record, write_record
 from helpers.training.loop import predict_logits
 from helpers.training.optim import batch_loss, build_optimizer, train_step
 

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
+from helpers.system.files import is_lfs_pointer
+
 MOST_PIXELS = 2**28  # 268 megapixels; more than any camera has, and 1 GB of memory once decoded
 MOST_SIDE = 2**16 - 1  # that of a JPEG; an image of a million rows would take a minute to resize
 GREY = 128  # what transparent pixels are shown on: the middle of the range, zero for the network
@@ -103,7 +105,7 @@ def _no_image(data: bytes) -> Unreadable:
     """Return what a file is in which Pillow recognises no image."""
     if not data:
         return Unreadable("an empty file", "Copy it again, or delete it.")
-    if data.startswith(b"version https://git-lfs"):
+    if is_lfs_pointer(data):
         return Unreadable("a Git LFS pointer and not the image itself", "Fetch the image with `git lfs pull`.")
     if data[4:12] in HEIC:
         return Unreadable("a HEIC photo, which Pillow does not read", "Convert it to JPEG.")

@@ -14,7 +14,7 @@ from helpers.config import ATTRIBUTES, IMAGE_SIZE, MEAN, STD, Config
 from helpers.errors import StudyError
 from helpers.models.networks import architecture
 from helpers.models.validation import ANOTHER, FORMAT, Unusable, validate
-from helpers.system.files import write_bytes
+from helpers.system.files import is_lfs_pointer, is_web_page, write_bytes
 
 MOST_BYTES = 10**9  # the largest network of this study has 20 MB
 AGAIN = "Copy or train it again."
@@ -100,8 +100,8 @@ def _no_checkpoint(data: bytes) -> Unusable:
     """Return what a file is that does not begin as torch.save begins."""
     if not data:
         return Unusable("is empty", AGAIN)
-    if data.startswith(b"version https://git-lfs"):
+    if is_lfs_pointer(data):
         return Unusable("is a Git LFS pointer and not the checkpoint itself", "Fetch it with `git lfs pull`.")
-    if data[:256].lstrip().lower().startswith((b"<!doctype html", b"<html")):
+    if is_web_page(data[:256]):
         return Unusable("is a web page saved under the name of a checkpoint", "Delete it and download the file again.")
     return Unusable("is not a PyTorch checkpoint")

@@ -16,8 +16,8 @@ from helpers.models.checkpoints import Checkpoint, load_checkpoint
 from helpers.models.networks import count_parameters, forward_flop
 from helpers.report.wording import catalogue, filters, typeset
 from helpers.run import LOGITS, TEST_LOG
-from helpers.system.files import plain, read_jsons, write_text
-from helpers.system.records import read_arrays, read_record
+from helpers.system.files import read_jsons, write_text
+from helpers.system.records import plain, read_arrays
 from helpers.training.grid_effects import over_seeds
 
 TEMPLATES = Path(__file__).parent / "templates"

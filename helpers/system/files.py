@@ -3,13 +3,8 @@
 import contextlib
 import hashlib
 import json
-import math
 import os
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import pandas as pd
 
 from helpers.errors import StudyError
 
@@ -64,16 +59,25 @@ def file_md5(path: Path) -> str:
         return hashlib.file_digest(file, "md5").hexdigest()
 
 
+def is_web_page(beginning: bytes) -> bool:
+    """Return whether a file is a web page, by its first bytes."""
+    return beginning.removeprefix(b"\xef\xbb\xbf").lstrip()[:14].lower().startswith((b"<!doctype html", b"<html"))
+
+
+def is_lfs_pointer(beginning: bytes) -> bool:
+    """Return whether a file is a text that stands for a file in Git LFS, by its first bytes."""
+    return beginning.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"version https://git-lfs")
+
+
 def stand_in(beginning: bytes) -> str:
     """Return what stands in the place of data, by a file's first bytes: a web page, a Git LFS pointer; "" for data."""
-    beginning = beginning.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if beginning[:14].lower().startswith((b"<!doctype html", b"<html")):
+    if is_web_page(beginning):
         # Google Drive sends such a page for a file that is downloaded too often, and clients save it as the data.
         return (
             "a web page saved under the name of a data file (a quota or error page). Delete it and download the file "
             "again"
         )
-    if beginning.startswith(b"version https://git-lfs.github.com/spec/"):
+    if is_lfs_pointer(beginning):
         return "a Git LFS pointer, a small text in the place of the file. Run git lfs pull in its repository"
     return ""
 
@@ -88,21 +92,3 @@ def refuse_stand_in(path: Path):
     """Raise StudyError if a file is a web page or a Git LFS pointer instead of data."""
     if found := stand_in(beginning(path)):
         raise StudyError(f"{path} is {found}.")
-
-
-def plain(value) -> Any:
-    """Return `value` in JSON's types: tables as lists of rows, arrays as lists, what is not finite as null."""
-    if isinstance(value, pd.DataFrame):
-        named = value if isinstance(value.index, pd.RangeIndex) else value.reset_index()
-        return plain(named.to_dict(orient="records"))
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, np.ndarray | pd.Series):
-        return plain(value.tolist() if isinstance(value, np.ndarray) else value.to_dict())
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return str(value) if isinstance(value, Path) else value

@@ -3,14 +3,16 @@
 import hashlib
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from helpers.config import HOME
 from helpers.errors import StudyError
-from helpers.system.files import file_md5, plain, write_bytes, write_text
+from helpers.system.files import file_md5, write_bytes, write_text
 
 # What differs between two executions with the same outcome, and therefore does not count for the digest
 TIMES = {
@@ -71,6 +73,24 @@ def _without_times(value):
     if isinstance(value, dict):
         return {key: _without_times(item) for key, item in value.items() if key not in TIMES}
     return [_without_times(item) for item in value] if isinstance(value, list) else value
+
+
+def plain(value) -> Any:
+    """Return `value` in JSON's types: tables as lists of rows, arrays as lists, what is not finite as null."""
+    if isinstance(value, pd.DataFrame):
+        named = value if isinstance(value.index, pd.RangeIndex) else value.reset_index()
+        return plain(named.to_dict(orient="records"))
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray | pd.Series):
+        return plain(value.tolist() if isinstance(value, np.ndarray) else value.to_dict())
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
 
 
 class Files:

@@ -2,12 +2,14 @@
 
 import hashlib
 import io
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.config import ROOT
 from helpers.data import decoding
 from helpers.data.decoding import decode
 
@@ -77,3 +79,8 @@ def test_images_of_any_size_and_mode_are_decoded(mode, kind, size):
     assert decoded.shape == (3, 64, 64) and decoded.dtype == np.uint8
     if mode != "1":  # one bit is dithered
         assert np.abs(decoded.astype(int) - 204).max() <= 3
+
+
+def test_the_workers_that_decode_load_neither_pandas_nor_torch():
+    code = "import sys, helpers.data.decoding; sys.exit(bool({'pandas', 'torch'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -12,7 +12,7 @@ from helpers.evaluation.calibration import reliability
 from helpers.report import figures
 from helpers.report.published import measured_steps
 from helpers.report.sections import TEMPLATES
-from helpers.system.files import plain
+from helpers.system.records import plain
 from helpers.training.grid_effects import by_trial, factor_effects
 
 from .made_up import full_study
