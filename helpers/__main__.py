@@ -71,7 +71,7 @@ def run(
     """
     from helpers.checks import read_scorecard, verdict
     from helpers.cli.pipeline import run_study
-    from helpers.cli.planning import Study, plan
+    from helpers.cli.planning import Study, chosen
     from helpers.cli.reporting import make_report
     from helpers.run import SCORECARD
 
@@ -79,7 +79,7 @@ def run(
     folder = run_study(study)
     if not only:
         make_report(folder.name, language=language, author=author, course=course, repository=repository)
-    line, sound = verdict(read_scorecard(folder / "results" / SCORECARD), plan(study))
+    line, sound = verdict(read_scorecard(folder / "results" / SCORECARD), chosen(study))
     typer.secho(line, fg=None if sound else typer.colors.RED)
     if not sound and not keep_going:
         raise typer.Exit(1)

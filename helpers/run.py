@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from helpers.models.checkpoints import Checkpoint, load_checkpoint, save_checkpo
 from helpers.models.networks import architecture
 from helpers.system.devices import choose_device
 from helpers.system.files import append_json, file_md5, read_jsons, write_text
-from helpers.system.provenance import environment, user
+from helpers.system.provenance import environment, now, user
 from helpers.system.records import Files, read_arrays, read_record, relative, write_arrays, write_record
 from helpers.training.follower import Follower
 
@@ -75,7 +74,7 @@ class Run:
             raise ValueError(f"The results of {self.notebook} differ from those in study.RESULTS: {wrong}")
         content = {
             "notebook": self.notebook,
-            "written": datetime.now(UTC).isoformat(timespec="seconds"),
+            "written": now(),
             "seconds": round(time.perf_counter() - self._started, 1),
             "parameters": self.parameters | self.config.to_dict(),
             "data": self._describe_data(),
@@ -241,7 +240,7 @@ class Run:
     def open_test(self, device: torch.device, checkpoints: list[Path]) -> Split:
         """Load the test split, after logging in TEST_LOG who opens it, when and for which checkpoints."""
         record = {
-            "when": datetime.now(UTC).isoformat(timespec="seconds"),
+            "when": now(),
             "who": user(),
             "notebook": self.notebook,
             "checkpoints": {str(path): file_md5(path) for path in checkpoints},
@@ -304,6 +303,12 @@ class Run:
             "left_out": self.dataset.left_out,
             "fingerprint": self.dataset.fingerprint,
         }
+
+
+def read_results(folder: Path, notebook: str) -> dict | None:
+    """Return what a notebook wrote into a run's folder, None if it has not run; StudyError if that was damaged."""
+    path = folder / "results" / f"{notebook}.json"
+    return read_record(path, strict=False) if path.is_file() else None
 
 
 def _make(folder: Path):

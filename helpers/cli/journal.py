@@ -4,7 +4,6 @@ import contextlib
 import json
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from helpers.config import HOME, NOTEBOOKS
 from helpers.data.celeba import Dataset
 from helpers.errors import Interrupted, StudyError
 from helpers.system.files import file_md5
-from helpers.system.provenance import HELPERS, code_digest
+from helpers.system.provenance import HELPERS, code_digest, now
 from helpers.system.records import file_digest, read_record, relative, write_record
 
 NOT_USED = {"cli", "report", "__main__.py", "__pycache__"}  # by notebooks, except for `report` by some of them
@@ -31,7 +30,7 @@ class Journal:
         kept = self._read()
         command = "python -m helpers " + " ".join(sys.argv[1:])
         self.notebooks: dict[str, dict[str, Any]] = kept.get("notebooks", {})
-        self.commands = [*kept.get("commands", []), {"command": command, "started": _now()}]
+        self.commands = [*kept.get("commands", []), {"command": command, "started": now()}]
         self.profile = profile
 
     def why_execute(self, notebook: str, inputs: dict[str, Any]) -> str:
@@ -50,7 +49,7 @@ class Journal:
     def timed(self, notebook: str, inputs: dict[str, Any]):
         """Write how a notebook that is executed in this context ended, and what it was executed with."""
         started, entry = time.perf_counter(), {"status": "failed"}
-        self._write(notebook, {"status": "interrupted", "started": _now()})  # stands if this process is killed
+        self._write(notebook, {"status": "interrupted", "started": now()})  # stands if this process is killed
         try:
             yield
             entry = {"status": "done", "inputs": inputs, **self._files(notebook)}
@@ -59,7 +58,7 @@ class Journal:
             raise
         finally:
             seconds = round(time.perf_counter() - started, 1)
-            self._write(notebook, entry | {"seconds": seconds, "ended": _now()})
+            self._write(notebook, entry | {"seconds": seconds, "ended": now()})
 
     def _write(self, notebook: str, entry: dict[str, Any]):
         self.notebooks[notebook] = entry
@@ -100,7 +99,7 @@ def inputs_of(notebook: str, parameters: dict[str, Any], data: str) -> dict[str,
 
 def describe_data(dataset: Dataset) -> str:
     """Return a digest of a dataset's images and labels."""
-    rows = pd.util.hash_pandas_object(dataset.annotations.astype(str))
+    rows = pd.util.hash_pandas_object(dataset.annotations)
     return f"{dataset.fingerprint}-{int(rows.sum()) % 2**64:016x}"
 
 
@@ -109,7 +108,3 @@ def _digest(path: str) -> str:
         return file_digest(HOME / path)
     except Exception:
         return "damaged"
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

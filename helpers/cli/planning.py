@@ -30,24 +30,26 @@ class Study:
 def plan(study: Study) -> dict[str, dict]:
     """Return the parameters of each notebook to run, in order; StudyError if a name or a value is wrong."""
     profile = load_profile(study.profile)
-    chosen = _chosen(study)
+    notebooks = chosen(study)
     settings = parse_settings(study.settings)
-    _refuse_unused(settings, chosen)
-    planned = {notebook: _parameters(notebook, study, profile, settings) for notebook in chosen}
+    _refuse_unused(settings, notebooks)
+    planned = {notebook: _parameters(notebook, study, profile, settings) for notebook in notebooks}
     _resolve_checkpoints(planned)
     return planned
 
 
-def _refuse_unused(settings: dict[str, dict], chosen: tuple[str, ...]):
+def _refuse_unused(settings: dict[str, dict], notebooks: tuple[str, ...]):
     """Raise StudyError if a setting would have no effect: its notebook does not run, or an option decides instead."""
-    known_here = {name for notebook in chosen for name in notebook_parameters(notebook)}
+    known_here = {name for notebook in notebooks for name in notebook_parameters(notebook)}
     for notebook, values in settings.items():
         for name in values:
             setting = f"-p {notebook}.{name}" if notebook else f"-p {name}"
             if name == "run_name":
                 raise StudyError(f"{setting}: one name holds for the whole run. Give it with --run-name.")
-            if notebook and notebook not in chosen:
-                raise StudyError(f"{setting}: {notebook} is not run (only {', '.join(chosen)}), so this has no effect.")
+            if notebook and notebook not in notebooks:
+                raise StudyError(
+                    f"{setting}: {notebook} is not run (only {', '.join(notebooks)}), so this has no effect."
+                )
             if not notebook and name not in known_here:
                 raise StudyError(f"{setting}: no notebook that is run has this parameter, so this has no effect.")
 
@@ -65,7 +67,8 @@ def _resolve_checkpoints(planned: dict[str, dict]):
             values[name] = str(path)
 
 
-def _chosen(study: Study) -> tuple[str, ...]:
+def chosen(study: Study) -> tuple[str, ...]:
+    """Return the notebooks to run, in order; StudyError if there is none of the name that was given."""
     if study.only:
         return (known(study.only, ORDER, "notebook"),)
     if study.start:

@@ -99,8 +99,7 @@ def _parts(sums: np.ndarray, groups: int) -> np.ndarray:
 def _rates(sums: np.ndarray, groups: int) -> np.ndarray:
     tp, fp, _, tn = np.moveaxis(_parts(sums, groups), 2, 0)
     right = np.stack([tp + tn, tp, fp], axis=2).reshape(len(sums), -1)
-    of = _denominators(sums, groups)
-    return np.divide(right, of, out=np.full(right.shape, np.nan), where=of > 0)
+    return ratio(right, _denominators(sums, groups))
 
 
 def _denominators(sums: np.ndarray, groups: int) -> np.ndarray:

@@ -3,16 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 import numpy as np
 
 from helpers.config import RUNS, check_parameter
 from helpers.errors import StudyError
 from helpers.evaluation.bootstrap import bootstrap_difference, verdict
-from helpers.report.wording import catalogue, filters, typeset
-from helpers.run import LOGITS
+from helpers.report.wording import catalogue, templates, typeset
+from helpers.run import LOGITS, read_results
 from helpers.study import ORDER
-from helpers.system.records import read_arrays, read_record
+from helpers.system.records import read_arrays
 
 TEMPLATES = Path(__file__).parent / "templates"
 METRICS = ("mean_accuracy", "exact_match", "micro_f1", "macro_f1", "loss")
@@ -48,17 +47,16 @@ def compare_runs(names: list[str], language: str = "fr") -> str:
         raise StudyError("Name at least two different runs to compare: python -m helpers report --compare RUN_A RUN_B")
     check_parameter("language", language)
     runs = [_read(name) for name in names]
-    loader = jinja2.FileSystemLoader(TEMPLATES)
-    environment = jinja2.Environment(
-        loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= filters(language)
-    text = environment.get_template(f"comparison.{language}.md.j2").render(
-        w=catalogue(language),
-        runs=runs,
-        metrics=METRICS,
-        parameters=_different_parameters(runs),
-        pairs=[(run, *paired(run, runs[0])) for run in runs[1:]],
+    text = (
+        templates(TEMPLATES, language)
+        .get_template(f"comparison.{language}.md.j2")
+        .render(
+            w=catalogue(language),
+            runs=runs,
+            metrics=METRICS,
+            parameters=_different_parameters(runs),
+            pairs=[(run, *paired(run, runs[0])) for run in runs[1:]],
+        )
     )
     return typeset(text, language)
 
@@ -82,15 +80,14 @@ def paired(run: Compared, base: Compared) -> tuple[str, dict[str, dict]]:
 
 
 def _read(name: str) -> Compared:
-    folder = RUNS / check_parameter("run_name", name) / "results"
-    results = {}
-    for notebook in ORDER:
-        path = folder / f"{notebook}.json"
-        if path.is_file():
-            results[notebook] = read_record(path, strict=False)
+    folder = RUNS / check_parameter("run_name", name)
+    read = {notebook: read_results(folder, notebook) for notebook in ORDER}
+    results = {notebook: result for notebook, result in read.items() if result}
     if "07_test" not in results:
-        raise StudyError(f"The run {name!r} cannot be compared: {folder / '07_test.json'} does not exist. Run 07_test.")
-    saved = read_arrays(folder / LOGITS) if (folder / LOGITS).is_file() else {}
+        missing = folder / "results" / "07_test.json"
+        raise StudyError(f"The run {name!r} cannot be compared: {missing} does not exist. Run 07_test.")
+    logits = folder / "results" / LOGITS
+    saved = read_arrays(logits) if logits.is_file() else {}
     return Compared(name, results, saved)
 
 

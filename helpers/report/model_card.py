@@ -3,7 +3,6 @@
 import math
 from pathlib import Path
 
-import jinja2
 import numpy as np
 import yaml
 
@@ -14,8 +13,8 @@ from helpers.evaluation.bootstrap import every_interval
 from helpers.evaluation.label_errors import likely_errors
 from helpers.models.checkpoints import Checkpoint, load_checkpoint
 from helpers.models.networks import count_parameters, forward_flop
-from helpers.report.wording import catalogue, filters, typeset
-from helpers.run import LOGITS, TEST_LOG
+from helpers.report.wording import catalogue, templates, typeset
+from helpers.run import LOGITS, TEST_LOG, read_results
 from helpers.system.files import read_jsons, write_text
 from helpers.system.records import plain, read_arrays
 from helpers.training.grid_effects import over_seeds
@@ -36,7 +35,7 @@ def write_model_card(folder: Path, language: str = "fr") -> Path:
     The better one is that with the lower loss on valid; test has no part in the choice. `folder` is the run's folder,
     which contains results/07_test.json. Raises StudyError if the checkpoint is missing.
     """
-    result = _read(folder, "appendix") | _read(folder, "07_test")
+    result = (read_results(folder, "appendix") or {}) | (read_results(folder, "07_test") or {})
     path, result, choice = _better(folder, result)
     seeds = _seeds(folder) if path.name == "best.pt" else []
     openings = len(read_jsons(folder / TEST_LOG))
@@ -63,40 +62,37 @@ def model_card(
     Source: Mitchell et al., "Model Cards for Model Reporting" (2019).
     """
     w, drawn = catalogue(language), checkpoint.content["trained_on"] == "drawn faces"
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= filters(language)
-    text = environment.get_template(f"model_card.{language}.md.j2").render(
-        name=name,
-        w=w,
-        data=result["data"],
-        test=result["overall"]["test"],
-        whole_test=result["whole_test"],
-        persons=result["persons"],
-        doubted=result.get("likely_errors", {}).get("count"),
-        content=checkpoint.content,
-        config=checkpoint.content["config"],
-        drawn=drawn,
-        trained_on=w["values"].get(checkpoint.content["trained_on"], checkpoint.content["trained_on"]),
-        tested_on=w["values"].get(result["data"]["source"], result["data"]["source"]),
-        words={metric: w["metrics"][metric] for metric in METRICS},
-        scores={(row["of"], row["metric"]): row for row in result["intervals"]},
-        attributes=ATTRIBUTES,
-        parameters=count_parameters(checkpoint.model),
-        mflop=forward_flop(checkpoint.model) / 1e6,
-        official=OFFICIAL_SIZES,
-        openings=openings,
-        notes=notes,
-        choice=choice,
-        checkpoint=_shown(Path(result["checkpoint"])),
-        last=result["checkpoint_name"] == "last.pt",
-        seeds=len(seeds),
-        spread=over_seeds(seeds),
-        gap=next((gap for gap in result["gaps"] if gap["enough"]), None),
+    text = (
+        templates(TEMPLATES, language)
+        .get_template(f"model_card.{language}.md.j2")
+        .render(
+            name=name,
+            w=w,
+            data=result["data"],
+            test=result["overall"]["test"],
+            whole_test=result["whole_test"],
+            persons=result["persons"],
+            doubted=result.get("likely_errors", {}).get("count"),
+            content=checkpoint.content,
+            config=checkpoint.content["config"],
+            drawn=drawn,
+            trained_on=w["values"].get(checkpoint.content["trained_on"], checkpoint.content["trained_on"]),
+            tested_on=w["values"].get(result["data"]["source"], result["data"]["source"]),
+            words={metric: w["metrics"][metric] for metric in METRICS},
+            scores={(row["of"], row["metric"]): row for row in result["intervals"]},
+            attributes=ATTRIBUTES,
+            parameters=count_parameters(checkpoint.model),
+            mflop=forward_flop(checkpoint.model) / 1e6,
+            official=OFFICIAL_SIZES,
+            openings=openings,
+            notes=notes,
+            choice=choice,
+            checkpoint=_shown(Path(result["checkpoint"])),
+            last=result["checkpoint_name"] == "last.pt",
+            seeds=len(seeds),
+            spread=over_seeds(seeds),
+            gap=next((gap for gap in result["gaps"] if gap["enough"]), None),
+        )
     )
     front = yaml.safe_dump(_front_matter(name, result, drawn), sort_keys=False, allow_unicode=True)
     return f"---\n{front}---\n\n{typeset(text, language)}"
@@ -166,10 +162,5 @@ def _shown(path: Path) -> str:
 
 def _seeds(folder: Path) -> list[dict]:
     """Return 06_final's rows of the seeds that did not diverge; [] if it used one seed or has not run."""
-    return [row for row in _read(folder, "06_final").get("seeds") or [] if row["loss"] is not None]
-
-
-def _read(folder: Path, notebook: str) -> dict:
-    """Return what a notebook has written; {} if it has not run."""
-    path = folder / "results" / f"{notebook}.json"
-    return read_record(path, strict=False) if path.is_file() else {}
+    final = read_results(folder, "06_final") or {}
+    return [row for row in final.get("seeds") or [] if row["loss"] is not None]

@@ -7,7 +7,6 @@ from html import escape
 from pathlib import Path
 
 import jinja2
-import yaml
 
 from helpers.checks import read_scorecard
 from helpers.config import ATTRIBUTES, CHECKPOINTS, FIGURES, IMAGE_SIZE, MEAN, META, RUNS, STD, check_parameter
@@ -20,8 +19,8 @@ from helpers.notebook import say
 from helpers.report import figures
 from helpers.report.facts import FEW, batches_times_size, gather, step_command
 from helpers.report.numbering import Numbering
-from helpers.report.wording import NBSP, filters, typeset
-from helpers.run import OPTIMIZERS, SCORECARD, TEST_LOG
+from helpers.report.wording import NBSP, catalogue, templates, typeset
+from helpers.run import OPTIMIZERS, SCORECARD, TEST_LOG, read_results
 from helpers.study import ORDER
 from helpers.system.records import read_record
 
@@ -157,17 +156,12 @@ def _other_version(run_name: str, error) -> str:
 
 
 def _environment(run_name: str, language: str, results: dict) -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     folder, words, numbering = RUNS / run_name, _words(language), Numbering()
+    environment = templates(TEMPLATES, language)
     journal = _journal(folder / "run.json")
     facts = gather(results, read_scorecard(folder / "results" / SCORECARD), journal)
     source = figures.source(folder, results, language, words)
-    environment.filters |= filters(language) | {
+    environment.filters |= {
         "word": partial(_word, words),
         "quoted": lambda name: words["quoted"].format(_word(words, name)),
     }
@@ -193,7 +187,7 @@ def _environment(run_name: str, language: str, results: dict) -> jinja2.Environm
 
 
 def _words(language: str) -> dict:
-    return yaml.safe_load((TEMPLATES / check_parameter("language", language) / "words.yaml").read_text("utf-8"))
+    return catalogue(check_parameter("language", language))
 
 
 def _word(words: dict, name: str) -> str:
@@ -247,8 +241,7 @@ def _artefacts(run_name: str) -> dict[str, tuple[str, bool]]:
 
 def _results(folder: Path) -> dict[str, dict | None]:
     """Return the results of each notebook, None where it has not run; StudyError if a file was damaged or changed."""
-    paths = {notebook: folder / "results" / f"{notebook}.json" for notebook in ORDER}
-    return {notebook: read_record(path, strict=False) if path.is_file() else None for notebook, path in paths.items()}
+    return {notebook: read_results(folder, notebook) for notebook in ORDER}
 
 
 def _journal(path: Path) -> dict:

@@ -7,6 +7,7 @@ from functools import partial
 from html import escape
 from pathlib import Path
 
+import jinja2
 import yaml
 from babel.dates import format_date
 from babel.numbers import format_decimal
@@ -158,6 +159,18 @@ def told(check: dict, part: str, words: dict, *, language: str) -> str:
 def discreet(text) -> str:
     """Return a text without the folders of absolute paths, which name the user or the machine: …/celeba."""
     return ABSOLUTE.sub(r"…/\1", str(text))
+
+
+def templates(folder: Path, language: str) -> jinja2.Environment:
+    """Return the templates in a folder with the filters of a language; an unknown name in one is an error."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= filters(language)
+    return environment
 
 
 def catalogue(language: str) -> dict:

@@ -6,6 +6,7 @@ import platform
 import socket
 import subprocess
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -46,6 +47,11 @@ def _git_commit() -> str:
         return commit + ("+" if commit and git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.TimeoutExpired):
         return ""
+
+
+def now() -> str:
+    """Return the time as an ISO 8601 stamp in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def user() -> str:

@@ -29,7 +29,7 @@ from helpers.system.progress import bar, line
 from helpers.system.provenance import code_digest
 from helpers.system.records import record_digest
 from helpers.training.loop import fit
-from helpers.training.state import ROOMS
+from helpers.training.state import ROOMS, settings
 
 ATTEMPTS = 2  # per trial, before it is left out of the results
 BACKWARD_TOO = 3  # cost of a training step in forward passes; the backward pass costs about two (Kaplan et al., 2020)
@@ -121,8 +121,9 @@ def _in_words(result: dict) -> str:
 
 def _key(trial: Config, data: str) -> str:
     """Return a hash of the trial's parameters, the data and the code; names and places do not count."""
-    settings = {k: v for k, v in trial.to_dict().items() if k not in ("run_name", "data_root", "allow_missing")}
-    return hashlib.sha256(json.dumps([settings, data, code_digest(ROOMS)], sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([settings(trial), data, code_digest(ROOMS)], sort_keys=True).encode()).hexdigest()[
+        :16
+    ]
 
 
 def read_trials(path: Path) -> dict[str, dict]:

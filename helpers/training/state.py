@@ -196,18 +196,22 @@ class Saver:
 def identity(config: Config, splits: dict[str, Split | None], device: torch.device, augmented: bool) -> dict[str, Any]:
     """Return what a training depends on, by name: settings, images, code, PyTorch's version and the kind of device.
 
-    The run's name and the place of the data do not count.
+    See `settings` for those that do not count.
     """
-    settings = {k: v for k, v in config.to_dict().items() if k not in ("run_name", "data_root", "allow_missing")}
     images = {f"the {name} images": _fingerprint(split) for name, split in splits.items()}
     return {
-        **{f"the setting {name}": value for name, value in settings.items()},
+        **{f"the setting {name}": value for name, value in settings(config).items()},
         **images,
         "the augmentation": augmented,
         "the code": code_digest(ROOMS),
         "PyTorch's version": str(torch.__version__),
         "the device": device.type,
     }
+
+
+def settings(config: Config) -> dict[str, Any]:
+    """Return the settings that a training depends on; the run's name and the place of the data do not count."""
+    return {k: v for k, v in config.to_dict().items() if k not in ("run_name", "data_root", "allow_missing")}
 
 
 def _fingerprint(split: Split | None) -> str:

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from helpers.errors import StudyError
-from helpers.report import figures, sections
+from helpers.report import figures, sections, wording
 from helpers.report.sections import SECTIONS, TEMPLATES, render
 from helpers.study import ORDER
 
@@ -122,7 +122,7 @@ def test_no_user_no_machine_and_no_folder_of_the_disk_is_named(study, language):
     ],
 )
 def test_folders_are_taken_out_of_commands(text, shown):
-    said = sections.filters("en")["discreet"](text)
+    said = wording.filters("en")["discreet"](text)
     assert shown in said and "ada" not in said and "/tmp" not in said
 
 
