@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 from functools import cache
 
 from tqdm.auto import tqdm
@@ -21,6 +22,12 @@ def is_logged() -> bool:
     with contextlib.suppress(psutil.Error, AttributeError):
         return any("papermill" in part for part in psutil.Process().parent().cmdline())
     return False
+
+
+def is_watched() -> bool:
+    """Return whether a person watches the output in Jupyter: then it may move, and have controls."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel") and not is_logged()
 
 
 def bar(iterable, **options):
