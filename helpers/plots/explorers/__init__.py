@@ -10,8 +10,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "baselines": ["try_constants"],
-        "faces": ["browse", "browse_persons", "try_augmentation"],
-        "lr_finder": ["try_lr"],
+        "faces": ["browse_faces", "browse_persons", "try_augmentation"],
+        "lr_finder": ["move_lr"],
         "overfit": ["step_epochs"],
     },
 )

@@ -48,7 +48,7 @@ class Faces:
         return np.asarray(self.pixels[table["row"].to_numpy()])
 
 
-def browse(dataset: Dataset):
+def browse_faces(dataset: Dataset):
     """Show the train or valid faces that have, or do not have, chosen attributes, page by page."""
     faces = Faces.of(dataset)
     choices = {

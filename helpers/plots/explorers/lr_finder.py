@@ -27,7 +27,7 @@ class Sweeps(NamedTuple):
     seeds: int
 
 
-def try_lr(
+def move_lr(
     first: pd.DataFrame, band: pd.DataFrame, suggestions: Mapping[str, float], window: tuple[float, float], seeds: int
 ):
     """Show the curve of the sweeps as `plot_sweeps` does, with a learning rate that a slider moves over its steps."""
