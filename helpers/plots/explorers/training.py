@@ -39,9 +39,7 @@ def step_epochs(images: np.ndarray, targets: np.ndarray, answers: np.ndarray, hi
     explore(lambda epoch: view_epoch(images, targets, answers, history, epoch), epoch=slider)
 
 
-def view_epoch(
-    images: np.ndarray, targets: np.ndarray, answers: np.ndarray, history: pd.DataFrame, epoch: int
-) -> View:
+def view_epoch(images: np.ndarray, targets: np.ndarray, answers: np.ndarray, history: pd.DataFrame, epoch: int) -> View:
     """Return the view of the predictions after `epoch` (from 1), beside the labels and the losses."""
     figure = Figure(figsize=(WIDTH, 4.3), layout="none")
     upper = {"left": 0.125, "right": 0.99, "bottom": 0.43, "top": 0.99, "hspace": 0.02}
@@ -155,10 +153,13 @@ def _about_two(one: tuple[str, Training], other: tuple[str, Training]) -> str:
         losses = training.history["val_loss"].astype(float)
         best = training.history.iloc[int(np.nan_to_num(losses, nan=np.inf).argmin())]
         lowest.append(losses.min())
-        parts.append(f"{name} {losses.min():.4f} (accuracy {best['val_acc']:.4f}, epoch {best['epoch']:.0f})")
+        told = f"{losses.min():.4f} (accuracy {best['val_acc']:.4f}, epoch {best['epoch']:.0f})"
+        parts.append(f"{name} {'none, it diverged' if losses.isna().all() else told}")
     alike = _measured_on(one[1]) == _measured_on(other[1])
     note = "" if alike else " They were measured on different images, so compare them with care."
-    return f"Lowest valid loss: {' and '.join(parts)}, a difference of {lowest[1] - lowest[0]:+.4f}.{note}"
+    gap = lowest[1] - lowest[0]
+    told = "" if np.isnan(gap) else f", a difference of {gap:+.4f}"
+    return f"Lowest valid loss: {' and '.join(parts)}{told}.{note}"
 
 
 def _measured_on(training: Training) -> tuple:
