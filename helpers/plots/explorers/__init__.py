@@ -12,6 +12,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "grid": ["filter_trials"],
         "own_face": ["try_face"],
         "test": ["browse_mistakes", "move_threshold"],
-        "training": ["compare_trainings", "step_epochs"],
+        "training": ["compare_trainings", "step_predictions"],
     },
 )
