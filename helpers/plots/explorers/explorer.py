@@ -4,7 +4,7 @@ import base64
 import html
 import io
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -21,12 +21,14 @@ class View(NamedTuple):
     """What an explorer shows for one setting of its controls.
 
     `says` is a sentence or two with the numbers to notice. It stands below the figure, and is its text for those who
-    cannot see it. The table, if there is one, stands below that.
+    cannot see it. The table, if there is one, stands below that. `limits` has, by the names of controls, the highest
+    value that makes sense now: the last page of what was selected, for example.
     """
 
     figure: Figure
     says: str
     table: pd.DataFrame | None = None
+    limits: Mapping[str, int] = {}
 
 
 def explore(draw: Callable[..., View], **controls):
@@ -59,10 +61,12 @@ def _show_controls(draw: Callable[..., View], controls: dict, view: View, pictur
     def follow(change):
         try:
             moved = draw(**{name: control.value for name, control in controls.items()})
+            _limit(controls, moved.limits)
             shown.value = as_html(moved, png(moved.figure))
         except Exception:  # otherwise Jupyter hides it in its log, and the figure seems to be stuck
             shown.value = f"<pre>{html.escape(traceback.format_exc())}</pre>"
 
+    _limit(controls, view.limits)
     for control in controls.values():
         control.observe(follow, names="value")
     row = Box(list(controls.values()), layout=Layout(flex_flow="row wrap", align_items="center"))
@@ -77,6 +81,12 @@ def _show_controls(draw: Callable[..., View], controls: dict, view: View, pictur
         }
     }
     display(widget | fallback, metadata={"image/png": {"alt": view.says}}, raw=True)
+
+
+def _limit(controls: dict, limits: Mapping[str, int]):
+    """Set the highest value of some controls; a control above it moves to it, and is drawn before this returns."""
+    for name, highest in limits.items():
+        controls[name].max = highest
 
 
 def as_html(view: View, picture: bytes) -> str:
@@ -94,6 +104,7 @@ def as_html(view: View, picture: bytes) -> str:
 def png(figure: Figure) -> bytes:
     """Return the figure as a PNG image, and close it so that the notebook does not show it a second time."""
     content = io.BytesIO()
-    figure.savefig(content, dpi=RESOLUTION, facecolor="white", bbox_inches="tight")
+    # The image stays on this machine: it is compressed as little as possible, which is faster.
+    figure.savefig(content, dpi=RESOLUTION, facecolor="white", pil_kwargs={"compress_level": 1})
     plt.close(figure)
     return content.getvalue()
