@@ -18,6 +18,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "plot_bars",
             "plot_matrix",
             "plot_rates",
+            "show_figure",
             "show_images",
             "use_style",
         ],
