@@ -20,7 +20,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "plot_rates",
             "show_figure",
             "show_images",
-            "use_style",
         ],
         "training": [
             "plot_curves",
