@@ -1,5 +1,6 @@
 """The folders of one run, with its results, figures, checkpoints and logs."""
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -111,6 +112,18 @@ class Run:
                 f"Run {notebook} first, with run_name={self.config.run_name!r}."
             )
         return read_record(path)
+
+    def elsewhere(self, notebook: str) -> dict[str, dict]:
+        """Return a notebook's results in the other runs by the runs' names; damaged ones are left out.
+
+        Nothing is computed from them, so they do not count as files that this notebook has read.
+        """
+        found = {}
+        for path in sorted(RUNS.glob(f"*/results/{notebook}.json")):
+            with contextlib.suppress(StudyError):
+                found[path.parent.parent.name] = read_record(path)
+        found.pop(self.config.run_name, None)
+        return found
 
     def configure(self, **changes) -> Config:
         """Change the run's configuration, which is written with the results; return the new one."""

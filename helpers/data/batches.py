@@ -86,6 +86,23 @@ def load_split(dataset: Dataset, split: str, device: torch.device, limit: int = 
     )
 
 
+def varied(targets: torch.Tensor, count: int, seed: int) -> torch.Tensor:
+    """Return the sorted indices of `count` images, drawn at random with `seed`, with all attributes among them.
+
+    Of each attribute, one image that has it and one that has it not are drawn first, where there are any and `count`
+    has room for them, beginning with the rarest. `targets` are 0/1 (N, 5).
+    """
+    order = np.random.default_rng(seed).permutation(len(targets))
+    labels = targets.cpu().numpy()[order] >= 0.5
+    needed = [side for column in labels.T for side in (column, ~column)]
+    chosen: list[int] = []
+    for side in sorted(needed, key=np.sum):
+        if side.any() and not side[chosen].any():
+            chosen.append(int(np.argmax(side)))
+    chosen = list(dict.fromkeys([*chosen, *range(len(order))]))[:count]
+    return torch.from_numpy(np.sort(order[chosen]))
+
+
 def _fits(images: torch.Tensor, device: torch.device) -> bool:
     if device.type != "cuda":
         return True

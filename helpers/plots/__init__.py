@@ -7,6 +7,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
+    submodules=["explorers"],
     submod_attrs={
         "evaluation": ["plot_confusion", "plot_intervals", "plot_maps", "plot_reliability", "plot_slices"],
         "grid": ["plot_differences", "plot_grid", "plot_parallel"],
