@@ -46,7 +46,11 @@ class Server:
             *(f"--ServerApp.port={self.port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}"),
             f"--ServerApp.root_dir={self.notebooks}",
         ]
-        own = {"CELEBA_STUDY_HOME": str(self.home), "PYTHONPATH": str(ROOT), "JUPYTER_CONFIG_DIR": str(folder / "jupyter")}
+        own = {
+            "CELEBA_STUDY_HOME": str(self.home),
+            "PYTHONPATH": str(ROOT),
+            "JUPYTER_CONFIG_DIR": str(folder / "jupyter"),
+        }
         for name in ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
             own[name] = str(folder / name.lower())
         self._settings = folder / "jupyterlab_settings_dir"

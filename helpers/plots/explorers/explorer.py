@@ -101,10 +101,10 @@ def as_html(view: View, picture: bytes) -> str:
     )
 
 
-def png(figure: Figure) -> bytes:
+def png(figure: Figure, **options) -> bytes:
     """Return the figure as a PNG image, and close it so that the notebook does not show it a second time."""
     content = io.BytesIO()
     # The image stays on this machine: it is compressed as little as possible, which is faster.
-    figure.savefig(content, dpi=RESOLUTION, facecolor="white", pil_kwargs={"compress_level": 1})
+    figure.savefig(content, dpi=RESOLUTION, facecolor="white", pil_kwargs={"compress_level": 1}, **options)
     plt.close(figure)
     return content.getvalue()

@@ -138,7 +138,7 @@ class Training(Shown):
             figure = plot_history(history)
             last = self.rows[-1]
             says = f"Epoch {last['epoch']}: train loss {last['train_loss']:.4f}, valid loss {last['val_loss']:.4f}."
-            self.curves = as_html(View(figure, says, _latest(history)), png(figure))
+            self.curves = as_html(View(figure, says, _latest(history)), png(figure, bbox_inches="tight"))
         self.drawing = time.perf_counter() - self.drawn
 
     def _now(self) -> str:
