@@ -1,7 +1,5 @@
 """What the tests in a browser share: one JupyterLab, one Chromium, and each notebook, which is run once."""
 
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import sync_playwright
 
