@@ -154,6 +154,7 @@ class Config:
 # name: (type, (test, description of the range)) per notebook parameter; in a list, each value must pass the test.
 # The parameters below belong to notebooks only; the fields of Config are added to them.
 RULES = {
+    "profile": (str, _one_of("", "demo", "quick", "full")),
     "seeds": (list, _between(0, 2**32 - 1)),
     "grid_lr": (list, _between(1e-8, 10)),
     "grid_weight_decay": (list, _between(0, 1)),

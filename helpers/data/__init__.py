@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "augmentation": ["augment", "draw_augmentation"],
-        "batches": ["Split", "denormalise", "load_split", "normalise", "training_batches", "varied"],
+        "batches": ["Split", "denormalise", "load_split", "normalise", "training_batches"],
         "celeba": ["Dataset", "open_dataset"],
         "check": ["examine"],
         "labels": ["label_consistency"],

@@ -12,8 +12,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "evaluation": ["plot_confusion", "plot_intervals", "plot_maps", "plot_reliability", "plot_slices"],
         "grid": ["plot_differences", "plot_grid", "plot_parallel"],
         "style": [
-            "SOFT",
-            "SPLIT_COLOURS",
             "WIDTH",
             "labels_in_words",
             "plot_bars",

@@ -43,9 +43,9 @@ def plot_parallel(
 ) -> Axes:
     """Plot parallel coordinates: one line per trial through its factors, with the colour of its valid loss.
 
-    The lines of a level are drawn side by side, in the order of their loss, so that each can be followed. `chosen` is
-    the row of the trial whose line is thick: by default the first, which is the best. `kept` (N,) says which trials
-    have a colour; the lines of the others are grey.
+    The lines of a level are drawn side by side, in the order of their loss, so that each can be followed. The line of
+    the row `chosen` is thick: by default that of the first row, which is the best; -1 is none. `kept` (N,) says which
+    trials have a colour; the lines of the others are grey.
     """
     ax = ax or plt.subplots(figsize=(WIDTH, 3.0))[1]
     losses = table[value].astype(float)
@@ -57,12 +57,14 @@ def plot_parallel(
         look = {"color": colour, "lw": 1.1, "zorder": 2 + int(coloured[row])}
         if row == chosen:
             text = "chosen trial: {loss}" if chosen else "best trial: {loss}"
-            look = {"color": ACCENT, "lw": 2.8, "zorder": 4, "label": words(text, loss=words.number(loss, 4))}
+            told = words.number(loss, 4) if np.isfinite(loss) else "–"
+            look = {"color": ACCENT, "lw": 2.8, "zorder": 4, "label": words(text, loss=told)}
         ax.plot(range(len(factors)), line, **look)
     _name_levels(ax, table, factors, words)
     bar = ax.figure.colorbar(scale, ax=ax, pad=0.02, label=words("valid loss (nats)"))
     bar.solids.set_edgecolor("face")  # without it, some viewers show gaps between the colours
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1))
+    if chosen >= 0:
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1))
     return ax
 
 

@@ -86,7 +86,7 @@ def _run_grid(trials, train, valid, path, data, recorder, at_once, resume) -> pd
         failed, several = [], min(at_once, len(left))
         jobs = [(trial, resume(run_name(trial))) for trial in left]
         results = side_by_side(jobs, train, valid, several) if several > 1 else one_by_one(jobs, train, valid)
-        for trial, result in bar(results, total=len(left), desc="grid", unit="trial"):
+        for trial, result in bar(results, total=len(left), desc="grid", unit="trials"):
             if "error" in result:
                 failed.append(trial)
                 append_json(path, {"failed": run_name(trial), **result})

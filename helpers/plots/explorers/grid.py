@@ -78,10 +78,13 @@ def _says(table: pd.DataFrame, chosen: int, rows: np.ndarray, wanted: dict) -> s
     trial, losses = table.iloc[chosen], table["val_loss"].iloc[rows].astype(float)
     which = f"{len(rows)} of {len(table)} trials have {_in_words(wanted)}" if wanted else f"All {len(table)} trials"
     span = f"; their valid loss is between {losses.min():.4f} and {losses.max():.4f}. "
-    seeds = f" ± {trial['val_loss_std']:.4f} ({trial['seeds']} seeds)" if trial["seeds"] > 1 else ""
+    scores = "it diverged"
+    if np.isfinite(trial["val_loss"]):
+        seeds = f" ± {trial['val_loss_std']:.4f} ({trial['seeds']} seeds)" if trial["seeds"] > 1 else ""
+        scores = f"{trial['val_loss']:.4f}{seeds}, micro-F1 {trial['val_f1']:.4f}"
     return (
         f"{which}{span}The thick line is the trial with {_in_words({name: trial[name] for name in FACTORS})}, "
-        f"{chosen + 1} of {len(table)} by valid loss: {trial['val_loss']:.4f}{seeds}, micro-F1 {trial['val_f1']:.4f}."
+        f"{chosen + 1} of {len(table)} by valid loss: {scores}."
     )
 
 

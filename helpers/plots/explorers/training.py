@@ -27,7 +27,7 @@ class Training(NamedTuple):
     data: str
 
 
-def step_epochs(images: np.ndarray, targets: np.ndarray, answers: np.ndarray, history: pd.DataFrame):
+def step_predictions(images: np.ndarray, targets: np.ndarray, answers: np.ndarray, history: pd.DataFrame):
     """Step through the epochs of a training: its predictions for some faces, and its losses.
 
     `images` are uint8 (B, 3, 64, 64), `targets` (B, 5), `answers` the probabilities (epochs, B, 5) after each epoch.
