@@ -3,9 +3,12 @@
 import pytest
 from playwright.sync_api import sync_playwright
 
+from helpers.data.drawn.faces import draw_dataset
 from helpers.report.pdf import find_browser
 
 from .lab import Server
+
+FACES = 300
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +26,8 @@ def chromium():
 def server(tmp_path_factory):
     server = Server(tmp_path_factory.mktemp("lab"))
     try:
+        # The 2,400 faces of the demo take a minute to draw.
+        draw_dataset(server.home / "data" / "drawn", FACES, seed=1, progress=False)
         server.wait()
         yield server
     finally:

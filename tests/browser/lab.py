@@ -10,15 +10,14 @@ import time
 from pathlib import Path
 
 import psutil
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page
 
 from helpers.config import NOTEBOOKS, ROOT
 
 TOKEN = "tests"
 LOADING, RUNNING = 60, 300  # seconds at most
 SCREEN = {"width": 1280, "height": 900}
-NEW = "tests/browser/screenshots"  # in the project; git ignores it
-THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+PICTURES = ROOT / "tests" / "browser" / "screenshots"  # git ignores it
 
 # The page's own model of the notebook says more than what is drawn of it: cells out of sight are not drawn.
 CELLS = """() => jupyterapp.shell.currentWidget.content.widgets.map(cell => ({
@@ -37,24 +36,22 @@ class Server:
         self.notebooks, self.home = folder / "notebooks", folder / "home"
         shutil.copytree(NOTEBOOKS, self.notebooks, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
         self.home.mkdir()
+
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self._log = open(folder / "server.log", "w+")
+        self._log = (folder / "server.log").open("w+")
         command = [
             *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser"),
             *(f"--ServerApp.port={self.port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}"),
             f"--ServerApp.root_dir={self.notebooks}",
         ]
-        own = {
-            "CELEBA_STUDY_HOME": str(self.home),
-            "PYTHONPATH": str(ROOT),
-            "JUPYTER_CONFIG_DIR": str(folder / "jupyter"),
-        }
-        for name in ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
-            own[name] = str(folder / name.lower())
+        folders = ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR")
+        own = {name: str(folder / name.lower()) for name in (*folders, "IPYTHONDIR")}
+        own |= {"CELEBA_STUDY_HOME": str(self.home), "PYTHONPATH": str(ROOT)}
         self._settings = folder / "jupyterlab_settings_dir"
         self._set("apputils-extension/notification", fetchNews="false", checkForUpdates=False)
+        self._set("notebook-extension/tracker", windowingMode="none")  # what is out of sight can be looked at too
         self._process = subprocess.Popen(command, env=os.environ | own, stdout=self._log, stderr=subprocess.STDOUT)
 
     def _set(self, plugin: str, **values):
@@ -103,16 +100,46 @@ class Server:
 class Notebook:
     """A notebook that is open in a tab of the browser."""
 
-    def __init__(self, browser: Browser, server: Server, name: str, theme: str = "light"):
-        self.browser, self.server, self.name = browser, server, name
+    def __init__(self, browser: Browser, server: Server, name: str):
+        self.server, self.name = server, name
         self.page: Page = browser.new_page(viewport=SCREEN)
-        # Chromium keeps what is out of sight out of the pictures; a workspace of its own begins with this notebook alone
-        self.page.goto(f"http://127.0.0.1:{server.port}/lab/workspaces/{name}/tree/{name}.ipynb?reset&token={TOKEN}")
-        self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=1000 * LOADING)
+        self._open()
         self.page.wait_for_function(f"({STATUS})() === 'idle'", timeout=1000 * LOADING)
-        if theme != "light":
-            self.command("apputils:change-theme", theme=THEMES[theme])
-            self.page.wait_for_selector('[data-jp-theme-light="false"]')
+
+    def _open(self):
+        """Open the notebook, in a workspace where no other one is open, without the file browser beside it."""
+        address = f"http://127.0.0.1:{self.server.port}/lab/workspaces/{self.name}/tree/{self.name}.ipynb"
+        self.page.goto(f"{address}?reset&token={TOKEN}")
+        self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=1000 * LOADING)
+        self.page.evaluate("() => jupyterapp.shell.collapseLeft()")
+
+    def open_again(self):
+        """Close the tab and open the notebook from its file; no kernel is needed for what is shown."""
+        self.page.goto("about:blank")
+        self._open()
+
+    def dark(self):
+        """Change to JupyterLab's dark theme."""
+        self.command("apputils:change-theme", theme="JupyterLab Dark")
+        self.page.wait_for_selector('[data-jp-theme-light="false"]')
+
+    def path(self, what: str) -> Path:
+        """Return the path of a picture for people who look at what was tested."""
+        PICTURES.mkdir(exist_ok=True)
+        return PICTURES / f"{self.name}-{what}.png"
+
+    def picture(self, what: str):
+        """Take a picture of the whole notebook, from its title to its last cell."""
+        height = "() => document.querySelector('.jp-Notebook .jp-WindowedPanel-outer').scrollHeight"
+        self.page.set_viewport_size(SCREEN | {"height": self.page.evaluate(height) + 200})
+        self.page.wait_for_timeout(500)
+        self.page.screenshot(path=self.path(what))
+        self.page.set_viewport_size(SCREEN)
+
+    def explorers(self) -> list[Locator]:
+        """Return the explorers that the notebook shows."""
+        has = self.page.locator("figure figcaption")
+        return self.page.locator(".jp-OutputArea-output").filter(has=has).all()
 
     def command(self, command: str, **arguments):
         """Execute a command of JupyterLab without waiting for its end."""
