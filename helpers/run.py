@@ -146,11 +146,14 @@ class Run:
         self.files.read(path)
         return path.is_file()
 
-    def save_figure(self, figure, name: str, note: str = "") -> Path:
-        """Save a figure as figures/<run_name>/<notebook>_<name>.png and return the path.
+    def save_figure(self, figure, name: str, note: str = "", *, alt: str):
+        """Show a figure and save it as figures/<run_name>/<notebook>_<name>.png.
 
-        `note` is written below the figure: number of images, seeds. Figures of drawn faces are marked as such.
+        `note` is written below the figure: number of images, seeds. Figures of drawn faces are marked as such. `alt`
+        says in a sentence what the figure shows, for those who cannot see it.
         """
+        from helpers.plots.style import show_figure  # half a second of matplotlib that the command line can do without
+
         if note:
             figure.text(0.0, -0.01, note, ha="left", va="top", fontsize=7.5, color="#555")
         if self.dataset is not None and self.dataset.drawn:
@@ -161,7 +164,7 @@ class Run:
         except OSError as error:
             raise StudyError(f"The figure {path} cannot be written ({error}).") from error
         self.files.made(path)
-        return path
+        show_figure(figure, alt)
 
     def save_checkpoint(self, name: str, model, epoch: int, metrics: dict, config: Config | None = None):
         """Write checkpoints/<run_name>/<name>.pt."""

@@ -17,8 +17,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "plot_bars",
             "plot_matrix",
             "plot_rates",
+            "show_figure",
             "show_images",
-            "use_style",
         ],
         "training": [
             "plot_curves",

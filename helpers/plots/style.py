@@ -84,6 +84,14 @@ def _add_font() -> bool:
     return True
 
 
+def show_figure(figure: Figure, alt: str):
+    """Show a figure in the notebook, and close it. `alt` says what it shows: the alternative text of the image."""
+    from IPython.display import display  # training does not need it
+
+    display(figure, metadata={"image/png": {"alt": alt}})
+    plt.close(figure)
+
+
 def show_images(images: np.ndarray, titles: list[str] | None = None, columns: int = 8, width: float = WIDTH) -> Figure:
     """Show images (N, 3, H, W), uint8 or float in [0, 1], as a grid `width` inches wide with a title above each."""
     above = [title.count("\n") + 1 if title else 0 for title in titles or [""] * len(images)]

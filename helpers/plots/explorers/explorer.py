@@ -37,7 +37,7 @@ def explore(draw: Callable[..., View], **controls):
     Where nobody can move the controls, show the view of their first values, without them.
     """
     view = draw(**{name: control.value for name, control in controls.items()})
-    picture = _png(view.figure)
+    picture = png(view.figure)
     if is_watched():
         _show_controls(draw, controls, view, picture)
     else:
@@ -46,7 +46,7 @@ def explore(draw: Callable[..., View], **controls):
 
 def show_still(view: View, picture: bytes | None = None):
     """Show a view as an image with its text, and its table."""
-    encoded = base64.b64encode(picture or _png(view.figure)).decode()
+    encoded = base64.b64encode(picture or png(view.figure)).decode()
     display({"image/png": encoded, "text/plain": view.says}, metadata={"image/png": {"alt": view.says}}, raw=True)
     display(Markdown(view.says))
     if view.table is not None:
@@ -62,7 +62,7 @@ def _show_controls(draw: Callable[..., View], controls: dict, view: View, pictur
         try:
             moved = draw(**{name: control.value for name, control in controls.items()})
             _limit(controls, moved.limits)
-            shown.value = as_html(moved, _png(moved.figure))
+            shown.value = as_html(moved, png(moved.figure))
         except Exception:  # otherwise Jupyter hides it in its log, and the figure seems to be stuck
             shown.value = f"<pre>{html.escape(traceback.format_exc())}</pre>"
 
@@ -92,7 +92,9 @@ def _limit(controls: dict, limits: Mapping[str, int]):
 def as_html(view: View, picture: bytes) -> str:
     """Return the figure, its text and its table as HTML."""
     says = html.escape(view.says)
-    table = "" if view.table is None else view.table.to_html(border=0)
+    rows = view.table
+    table = "" if rows is None else rows.to_html(border=0, index=not isinstance(rows.index, pd.RangeIndex))
+    table = table.replace("<table", '<table style="border-spacing: 1em 0.2em"', 1)
     source = base64.b64encode(picture).decode()
     return (
         f'<figure style="margin: 0"><img src="data:image/png;base64,{source}" alt="{says}" style="max-width: 100%">'
@@ -100,10 +102,10 @@ def as_html(view: View, picture: bytes) -> str:
     )
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure, **options) -> bytes:
     """Return the figure as a PNG image, and close it so that the notebook does not show it a second time."""
     content = io.BytesIO()
     # The image stays on this machine: it is compressed as little as possible, which is faster.
-    figure.savefig(content, dpi=RESOLUTION, facecolor="white", pil_kwargs={"compress_level": 1})
+    figure.savefig(content, dpi=RESOLUTION, facecolor="white", pil_kwargs={"compress_level": 1}, **options)
     plt.close(figure)
     return content.getvalue()
