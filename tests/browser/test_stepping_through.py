@@ -4,8 +4,6 @@ Each notebook is opened and run once, in the order of the study, and the tests u
 closes it and opens it again. Pictures of what was seen are in tests/browser/screenshots/ (not in git).
 """
 
-import re
-
 import pytest
 
 from helpers.study import ORDER
@@ -113,11 +111,12 @@ def test_saved_closed_and_opened_again_it_shows_what_it_showed(notebook):
     assert [shown(explorer) for explorer in notebook.explorers()] == pictures
     broken = notebook.page.evaluate("() => [...document.images].filter(e => e.complete && !e.naturalWidth).length")
     assert not broken
-    notebook.dark()
-    notebook.picture("dark")
+    notebook.dark_picture()
 
 
-def outputs_of(cell: dict) -> list:
-    """Return the outputs of a cell as texts, without the numbers of widgets."""
-    texts = [str(sorted(output.get("data", output).items())) for output in cell["outputs"]]
-    return [re.sub(r"'model_id': '\w+'", "", text) for text in texts]
+def outputs_of(cell: dict) -> list[dict]:
+    """Return what the outputs of a cell show, by type, without the numbers of widgets."""
+    return [
+        {kind: shown for kind, shown in output.get("data", {"text": output.get("text")}).items() if kind != WIDGET}
+        for output in cell["outputs"]
+    ]
