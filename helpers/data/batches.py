@@ -49,9 +49,9 @@ class Split:
             return images
         return images.pin_memory().to(self.device, non_blocking=True)
 
-    def to(self, device: torch.device | str, place: torch.device | None = None) -> "Split":
-        """Return the split for another device, with its images at `place` (by default, the same device)."""
-        return dataclasses.replace(self, images=self.images.to(place or device), targets=self.targets.to(device))
+    def to(self, device: torch.device) -> "Split":
+        """Return the split for another device, with its images there if they fit."""
+        return dataclasses.replace(self, images=_placed(self.images, device), targets=self.targets.to(device))
 
     def subset(self, indices) -> "Split":
         """Return the images at `indices` as a new split."""
@@ -94,18 +94,18 @@ def load_split(dataset: Dataset, split: str, device: torch.device, limit: int = 
     targets = annotations[list(ATTRIBUTES)].to_numpy(np.float32)
     return Split(
         name=split,
-        images=images.to(device) if _fits(images, device) else images,
+        images=_placed(images, device),
         targets=torch.tensor(targets, device=device),  # a copy, since pandas may return a read-only array
         names=list(annotations.index),
         identities=annotations["identity"].to_numpy() if "identity" in annotations else None,
     )
 
 
-def _fits(images: torch.Tensor, device: torch.device) -> bool:
-    if device.type != "cuda":
-        return True
-    free, _ = torch.cuda.mem_get_info(device)
-    return images.nbytes < SHARE_OF_MEMORY * free
+def _placed(images: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Return the images on the device, or as they are if they do not fit on the GPU."""
+    if device.type == "cuda" and images.nbytes >= SHARE_OF_MEMORY * torch.cuda.mem_get_info(device)[0]:
+        return images
+    return images.to(device)
 
 
 def normalise(images: torch.Tensor) -> torch.Tensor:

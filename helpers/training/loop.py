@@ -5,6 +5,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from helpers.system import progress
 from helpers.system.devices import autocast, keep_freed_memory
 from helpers.training.optim import build_step, learning_rates, set_lr
 from helpers.training.state import Saver, StateFile, TrainingState, identity
+from helpers.training.trials import Job, run_trials
 
 EVALUATION_BATCH = 512
 
@@ -147,25 +149,35 @@ def fit_seeds(
     valid: Split,
     config: Config,
     resume: Callable[[str], Path | None] = lambda name: None,
+    workers: str = "none",
+    gpus_per_trial: float = 1.0,
 ) -> pd.DataFrame:
     """Train the network once per seed; return one row per seed: seed, epoch, and `every_score` on valid.
 
     The scores are those of the epoch with the lowest valid loss; they are missing if the training diverged. All seeds
     use the same images; the initial weights, the order, the augmentation and the dropout depend on the seed.
-    `resume(name)` returns the file in which the state of a training is kept, as for `fit`.
+    `resume(name)` returns the file in which the state of a training is kept, as for `fit`. `workers` and
+    `gpus_per_trial` say where the networks are trained, as for `run_trials`. A training that fails raises its exception.
     """
-    rows = []
-    for seed in dict.fromkeys(seeds):
-        seeded, best = config.but(seed=seed), KeepBest()
-        model = build_for(seeded, train.device)
-        name = f"seed {seed}"
-        fit(model, train, valid, seeded, on_epoch=best, label=name, resume=resume(name))
-        if best.row is None:
-            rows.append({"seed": seed})
-            continue
-        best.restore(model)
-        rows.append({"seed": seed, "epoch": best.row["epoch"], **every_score(model, valid, config.precision)})
-    return pd.DataFrame(rows)
+    names = {seed: f"seed {seed}" for seed in seeds}
+    jobs = {seed: Job(partial(_fit_seed, config.but(seed=seed)), resume(name)) for seed, name in names.items()}
+    rows = {}
+    with contextlib.closing(run_trials(jobs, (train, valid), config.device, workers, gpus_per_trial)) as results:
+        for seed, row in results:
+            if isinstance(row, Exception):
+                raise row
+            rows[seed] = row
+    return pd.DataFrame([rows[seed] for seed in names])
+
+
+def _fit_seed(config: Config, train: Split, valid: Split, resume: Path | None) -> dict:
+    """Train one network; return the row of its seed."""
+    model, best = build_for(config, train.device), KeepBest()
+    fit(model, train, valid, config, on_epoch=best, label=f"seed {config.seed}", resume=resume)
+    if best.row is None:
+        return {"seed": config.seed}
+    best.restore(model)
+    return {"seed": config.seed, "epoch": best.row["epoch"], **every_score(model, valid, config.precision)}
 
 
 def _train_epoch(state: TrainingState, batches: Iterator, step, rates: list[float], after_step: Callable[[], None]):

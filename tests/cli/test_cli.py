@@ -147,7 +147,7 @@ def test_a_fault_on_the_scorecard_is_the_exit_status_of_a_run(monkeypatch, tmp_p
         {"name": "a check", "values": {}, "passed": passed, "severity": "fault", "notebook": name}
         for name in ("01_data", "02_baselines")
     ]
-    monkeypatch.setattr("helpers.cli.pipeline.run_study", lambda study: tmp_path)
+    monkeypatch.setattr("helpers.cli.pipeline.run_study", lambda study, kernels: tmp_path)
     monkeypatch.setattr("helpers.cli.planning.chosen", lambda study: ("01_data", "02_baselines"))
     monkeypatch.setattr("helpers.cli.reporting.make_report", lambda *given, **named: [])
     monkeypatch.setattr("helpers.checks.read_scorecard", lambda path: rows)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from helpers.config import ATTRIBUTES
 from helpers.data.batches import Split
 from helpers.evaluation.metrics import bce_losses, per_attribute
+from helpers.plots.explorers.mosaic import PITCH
 from helpers.plots.explorers.test import (
     ALL,
     KINDS,
@@ -112,7 +113,9 @@ def test_the_face_above_a_mistake_is_its_image():
     logits, targets = answers(30)
     found, split = mistakes(logits, targets), a_split(targets)
     view = view_mistakes(split, found, ALL, ALL, 1)
-    drawn = np.asarray(view.figure.axes[0].images[3].get_array())
+    sheet = np.asarray(view.figure.axes[0].images[0].get_array())
+    left = 3 * PITCH + (PITCH - 64) // 2  # of the fourth face of the first row
+    drawn = sheet[left - 3 * PITCH :][:64, left : left + 64]
     assert np.array_equal(drawn, split.images[found["row"][3]].numpy().transpose(1, 2, 0))
 
 

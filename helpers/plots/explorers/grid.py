@@ -2,12 +2,12 @@
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from helpers.config import FACTORS
 from helpers.plots.explorers.explorer import View, explore
+from helpers.plots.explorers.mosaic import new_figure
 from helpers.plots.grid import plot_parallel
-from helpers.plots.style import DASHES, LINES, WIDTH
+from helpers.plots.style import DASHES, LINES
 from helpers.plots.training import whole_epochs
 from helpers.plots.words import ENGLISH
 
@@ -40,17 +40,17 @@ def view_trials(table: pd.DataFrame, trainings: pd.DataFrame, rank: int, **filte
     kept = np.logical_and.reduce([table[name] == value for name, value in wanted.items()] or [table["name"].notna()])
     rows = np.flatnonzero(kept)
     chosen = int(rows[min(rank, len(rows)) - 1]) if len(rows) else -1
-    figure = Figure(figsize=(WIDTH, 3.4), layout="none")  # a layout engine would take as long again
+    figure = new_figure(3.4)
     places = {"left": 0.02, "right": 0.98, "bottom": 0.26, "top": 0.91, "wspace": 0.3}
     left, right = figure.subplots(1, 2, width_ratios=(3, 1.6), gridspec_kw=places)
     plot_parallel(table, ax=left, kept=kept, chosen=chosen)
     if chosen < 0:
         right.set_axis_off()
-        return View(figure, f"No trial of the grid has {_in_words(wanted)}.")
+        return View(figure, f"No trial of the grid has {_in_words(wanted)}.", limits={"rank": 1})
     trial = table.iloc[chosen]
     _plot_seeds(right, trainings[trainings["name"] == trial["name"]])
     right.set(title=f"Trial {chosen + 1} of {len(table)}", ylim=_loss_range(trainings))
-    return View(figure, _says(table, chosen, rows, wanted), _shown(table, rows))
+    return View(figure, _says(table, chosen, rows, wanted), _shown(table, rows), {"rank": len(rows)})
 
 
 def _plot_seeds(axis, trainings: pd.DataFrame):

@@ -13,6 +13,7 @@ from helpers.plots.training import plot_history
 from helpers.system.progress import Shown
 
 DELAY = 1.0  # seconds before anything is shown: what is done sooner needs no progress
+REFRESH = 0.5  # seconds between two updates
 PATIENCE = 20  # a figure is drawn again after so many times the time that drawing it took
 ROWS = 8  # of the table of epochs, the latest
 COLUMNS = {
@@ -37,7 +38,7 @@ class Bar(tqdm):
             Bar.current = self
 
     def display(self, msg=None, pos=None):
-        if self.ended or Bar.current not in (None, self):
+        if self.ended or (Bar.current is not None and Bar.current is not self):
             return
         facts = self.format_dict
         seen, unit = f"{facts['n']:,}", facts["unit"]
@@ -90,7 +91,7 @@ class Training(Shown):
 
     def after_step(self):
         self.done += 1
-        if time.perf_counter() - self.updated > 0.5:
+        if time.perf_counter() - self.updated > REFRESH:
             self._update()
 
     def after_epoch(self, row: dict):

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from ipywidgets import Dropdown, FileUpload, FloatSlider, HBox, IntSlider
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 from traitlets import Any
@@ -26,8 +25,8 @@ from helpers.evaluation.metrics import probabilities
 from helpers.models.checkpoints import Checkpoint, load_checkpoint
 from helpers.models.familiarity import distances
 from helpers.plots.explorers.explorer import View, explore
+from helpers.plots.explorers.mosaic import new_figure
 from helpers.plots.style import ACCENT, SMALLEST, SOFT, SPLIT_COLOURS
-from helpers.plots.style import WIDTH as PAGE
 from helpers.plots.words import ENGLISH
 from helpers.training.loop import predict_logits
 
@@ -136,7 +135,7 @@ def view_face(checkpoint: Checkpoint, face: Face, attribute: str, box: tuple[flo
     split = Split("own", pixels, torch.zeros(1, len(ATTRIBUTES), device=device), ["own"], None)
     probability = probabilities(predict_logits(checkpoint.model, split))[0]
     heat = grad_cam(checkpoint.model, pixels, [ATTRIBUTES.index(attribute)])[0]
-    figure = Figure(figsize=(PAGE, 2.7), layout="none")
+    figure = new_figure(2.7)
     picture, seen, lit, bars = (figure.add_axes(place) for place in PLACES)
     _show_frame(picture, face.image, box)
     _show_crop(seen, lit, pixels[0].cpu().numpy(), heat, attribute)

@@ -14,13 +14,13 @@ from helpers.data.batches import Split
 from helpers.evaluation.metrics import bce_losses, confusion_counts, f1, predictions, probabilities, ratio
 from helpers.plots.evaluation import plot_counts
 from helpers.plots.explorers.explorer import View, explore
-from helpers.plots.style import ACCENT, INK, SMALLEST, SOFT, SPLIT_COLOURS, WIDTH
+from helpers.plots.explorers.mosaic import draw_mosaic, mosaic_height, new_figure, note
+from helpers.plots.style import ACCENT, INK, SPLIT_COLOURS
 from helpers.plots.words import ENGLISH
 
 MOST_POINTS = 400  # of a curve: more cannot be seen
 ROWS, COLUMNS = 2, 6  # of faces on a page
 PAGE = ROWS * COLUMNS
-SIDE, GAP = 64, 6  # pixels of a face, and between two faces
 ALL = "all"
 KINDS = ("false positive", "false negative")
 
@@ -60,9 +60,9 @@ def curves_of(logits: np.ndarray, targets: np.ndarray, attribute: str) -> Curves
     return *_thinned(recall, precision), *_thinned(false, true)
 
 
-def _thinned(*lines: np.ndarray) -> list[np.ndarray]:
-    rows = np.unique(np.linspace(0, len(lines[0]) - 1, MOST_POINTS).astype(int))
-    return [line[rows] for line in lines]
+def _thinned(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    rows = np.unique(np.linspace(0, len(one) - 1, MOST_POINTS).astype(int))
+    return one[rows], other[rows]
 
 
 def at_threshold(logits: np.ndarray, targets: np.ndarray, attribute: str, threshold: float) -> pd.Series:
@@ -79,7 +79,7 @@ def view_threshold(
 ) -> View:
     """Return the view of one attribute at a threshold, beside what the usual threshold of 0.5 gives."""
     here, usual = (at_threshold(logits, targets, attribute, value) for value in (threshold, 0.5))
-    figure = Figure(figsize=(WIDTH, 2.5), layout="none")
+    figure = new_figure(2.5)
     places = {"left": 0.06, "right": 0.99, "bottom": 0.29, "top": 0.9, "wspace": 0.38}
     counts, *axes = figure.subplots(1, 3, gridspec_kw=places)
     plot_counts(counts, here, ENGLISH.name(attribute))
@@ -159,23 +159,19 @@ def view_mistakes(split: Split, found: pd.DataFrame, attribute: str, kind: str, 
     """Return one page of the mistakes (of `mistakes`) of an attribute and a kind, or of "all"."""
     kept = found[found["attribute"].isin([attribute] if attribute != ALL else ATTRIBUTES)]
     kept = kept[kept["kind"].isin([kind] if kind != ALL else KINDS)]
-    pages = max(1, math.ceil(len(kept) / PAGE))
+    if not len(kept):
+        says = f"There is no {_kind_in_words(attribute, kind, 1)} among {len(split):,} images."
+        return View(note(says, 1), says, limits={"page": 1})
+    pages = math.ceil(len(kept) / PAGE)
     page = min(page, pages)
-    shown = kept.iloc[(page - 1) * PAGE : page * PAGE]
-    figure = Figure(figsize=(WIDTH, 3.5), layout="none")
-    axis = figure.add_axes((0, 0, 1, 1))
-    axis.set_axis_off()
-    if not len(shown):
-        axis.text(0.5, 0.5, "no mistake of this kind", ha="center", color=SOFT)
-        return View(figure, f"There is no {_kind_in_words(attribute, kind, 1)} among {len(split):,} images.")
-    _show_faces(axis, split, shown)
-    first = (page - 1) * PAGE + 1
-    return View(
-        figure,
-        f"Page {page} of {pages}: {first:,} to {first + len(shown) - 1:,} of {len(kept):,} "
+    first = (page - 1) * PAGE
+    shown = kept.iloc[first : first + PAGE]
+    says = (
+        f"Page {page} of {pages}: {first + 1:,} to {first + len(shown):,} of {len(kept):,} "
         f"{_kind_in_words(attribute, kind, len(kept))} among {len(split):,} images; on this page the loss falls from "
-        f"{shown['loss'].iloc[0]:.2f} to {shown['loss'].iloc[-1]:.2f}.",
+        f"{shown['loss'].iloc[0]:.2f} to {shown['loss'].iloc[-1]:.2f}."
     )
+    return View(_faces(split, shown), says, limits={"page": pages})
 
 
 def _kind_in_words(attribute: str, kind: str, count: int) -> str:
@@ -183,15 +179,13 @@ def _kind_in_words(attribute: str, kind: str, count: int) -> str:
     return what if attribute == ALL else f"{what} for {ENGLISH.name(attribute)}"
 
 
-def _show_faces(axis: Axes, split: Split, shown: pd.DataFrame):
-    """Show the faces of a page as one picture, each with the attribute, its label and the probability below it."""
+def _faces(split: Split, shown: pd.DataFrame) -> Figure:
+    """Return the faces of a page, each with the attribute, its label and the network's probability below it."""
     images = split.gather(torch.as_tensor(shown["row"].to_numpy(copy=True))).cpu().numpy()
-    wide, high, text = SIDE + GAP, round(1.22 * SIDE) + GAP, 22  # CelebA's images are 1.22 times as high as wide
-    for index, (image, row) in enumerate(zip(images, shown.itertuples(), strict=True)):
-        left, top = (index % COLUMNS) * wide, (index // COLUMNS) * (high + text)
-        extent = (left, left + SIDE, top + high - GAP, top)
-        axis.imshow(image.transpose(1, 2, 0), extent=extent, interpolation="nearest")
+    captions = []
+    for row in shown.itertuples():
         label = "yes" if row.kind == KINDS[1] else "no"
-        told = f"{ENGLISH.name(row.attribute)}\nlabel {label}, network {row.probability:.2f}"
-        axis.text(left + SIDE / 2, top + high - 3, told, ha="center", va="top", fontsize=SMALLEST)
-    axis.set(xlim=(-GAP, COLUMNS * wide), ylim=(ROWS * (high + text), -GAP), aspect="equal")
+        captions.append([ENGLISH.name(row.attribute), f"label {label}, network {row.probability:.2f}"])
+    figure = new_figure(mosaic_height(COLUMNS, ROWS, 2))
+    draw_mosaic(figure, images, captions, COLUMNS, ROWS, 2)
+    return figure

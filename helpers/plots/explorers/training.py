@@ -5,12 +5,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from helpers.config import ATTRIBUTES
 from helpers.plots.explorers.explorer import View, explore
-from helpers.plots.style import ACCENT, DASHES, LINES, SHADES, SMALLEST, SOFT, SPLIT_COLOURS, WIDTH
+from helpers.plots.explorers.mosaic import new_figure
+from helpers.plots.style import ACCENT, DASHES, LINES, SHADES, SMALLEST, SOFT, SPLIT_COLOURS
 from helpers.plots.training import whole_epochs
 from helpers.plots.words import ENGLISH
 
@@ -41,7 +41,7 @@ def step_predictions(images: np.ndarray, targets: np.ndarray, answers: np.ndarra
 
 def view_epoch(images: np.ndarray, targets: np.ndarray, answers: np.ndarray, history: pd.DataFrame, epoch: int) -> View:
     """Return the view of the predictions after `epoch` (from 1), beside the labels and the losses."""
-    figure = Figure(figsize=(WIDTH, 4.3), layout="none")
+    figure = new_figure(4.3)
     upper = {"left": 0.125, "right": 0.99, "bottom": 0.43, "top": 0.99, "hspace": 0.02}
     faces, table = figure.subplots(2, 1, height_ratios=(1, 1.4), gridspec_kw=upper)
     curves = figure.add_axes((0.125, 0.1, 0.62, 0.22))
@@ -133,7 +133,7 @@ def compare_trainings(own: dict[str, tuple[pd.DataFrame, dict]], elsewhere: dict
 
 def view_two(trainings: dict[str, Training]) -> View:
     """Return the curves of two named trainings on valid, and the table of the parameters in which they differ."""
-    figure = Figure(figsize=(WIDTH, 2.7), layout="none")
+    figure = new_figure(2.7)
     places = {"left": 0.09, "right": 0.99, "bottom": 0.29, "top": 0.91, "wspace": 0.25}
     panels = {"val_loss": ("Valid loss", "loss (nats)"), "val_acc": ("Accuracy on valid", "mean accuracy (fraction)")}
     axes = figure.subplots(1, 2, gridspec_kw=places)
