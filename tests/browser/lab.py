@@ -127,8 +127,10 @@ class Notebook:
 
     def picture(self, what: str):
         """Take a picture of the whole notebook, from its title to its last cell."""
-        height = "() => document.querySelector('.jp-Notebook .jp-WindowedPanel-outer').scrollHeight"
-        self.page.set_viewport_size(SCREEN | {"height": self.page.evaluate(height) + 200})
+        panel = "document.querySelector('.jp-Notebook .jp-WindowedPanel-outer')"
+        height = self.page.evaluate(f"() => {panel}.scrollHeight")
+        self.page.set_viewport_size(SCREEN | {"height": height + 200})
+        self.page.evaluate(f"() => {{ {panel}.scrollTop = 0; }}")
         self.page.wait_for_timeout(500)
         self.page.screenshot(path=self.path(what))
         self.page.set_viewport_size(SCREEN)
