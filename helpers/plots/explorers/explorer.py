@@ -94,6 +94,7 @@ def as_html(view: View, picture: bytes) -> str:
     says = html.escape(view.says)
     rows = view.table
     table = "" if rows is None else rows.to_html(border=0, index=not isinstance(rows.index, pd.RangeIndex))
+    table = table.replace("<table", '<table style="border-spacing: 1em 0.2em"', 1)
     source = base64.b64encode(picture).decode()
     return (
         f'<figure style="margin: 0"><img src="data:image/png;base64,{source}" alt="{says}" style="max-width: 100%">'
