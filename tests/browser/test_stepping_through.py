@@ -49,15 +49,16 @@ def test_every_picture_says_what_it_shows(notebook):
 def test_every_control_of_an_explorer_changes_what_it_shows(notebook):
     for number, explorer in enumerate(notebook.explorers()):
         explorer.scroll_into_view_if_needed()
-        for control in explorer.locator(CONTROLS).all():
-            name = control.locator("xpath=ancestor-or-self::*[contains(@class, 'widget-inline-hbox')][1]").inner_text()
+        for control in [control for kind in CONTROLS for control in explorer.locator(kind).all()]:
             before = shown(explorer)
-            assert any(changes(explorer, before) for _ in moves(control)), f"{notebook.name}, explorer {number}: {name}"
+            ways = (changes(explorer, before) for _ in moves(control))
+            name = control.evaluate("e => e.closest('.jupyter-widgets').innerText")
+            assert next(ways, True) or any(ways), f"{notebook.name}, explorer {number}: {name}"
         assert not explorer.locator("pre").count(), explorer.locator("pre").inner_text()
         explorer.screenshot(path=notebook.path(f"explorer-{number}"))
 
 
-CONTROLS = ".noUi-handle, select, input[type=checkbox], .widget-toggle-buttons"
+CONTROLS = ("input[type=number]", ".noUi-handle", "select", "input[type=checkbox]", ".widget-toggle-button")
 
 
 def shown(explorer) -> tuple[str, str]:
@@ -76,25 +77,18 @@ def changes(explorer, before: tuple[str, str]) -> bool:
 
 
 def moves(control):
-    """Move a control of an explorer in one way after another, with the keyboard or the mouse as a person does."""
-    kind = control.evaluate("e => e.tagName")
-    if kind == "SELECT":
-        options = control.locator("option").count()
-        chosen = control.evaluate("e => e.selectedIndex")
-        for index in range(options):
-            if index != chosen:
-                control.select_option(index=index)
-                yield
-    elif kind == "INPUT":
+    """Move a control in one way after another, with the keyboard or the mouse as a person does."""
+    kind = control.evaluate("e => e.matches('input, select, button') ? e.type : 'slider'")
+    if kind in ("checkbox", "submit", "button"):
         control.click()
         yield
-    elif control.locator("button").count():
-        for button in control.locator("button:not(.mod-active)").all():
-            button.click()
+    elif kind == "select-one":
+        chosen = control.evaluate("e => e.selectedIndex")
+        for index in set(range(control.locator("option").count())) - {chosen}:
+            control.select_option(index=index)
             yield
-    else:
-        for key in ("ArrowRight", "ArrowLeft", "PageUp", "PageDown"):
-            control.focus()
+    elif kind == "slider" or control.get_attribute("min") != control.get_attribute("max"):
+        for key in ("ArrowUp", "ArrowDown", "PageUp", "PageDown"):
             control.press(key)
             yield
 
