@@ -6,6 +6,7 @@ closes it and opens it again. Pictures of what was seen are in tests/browser/scr
 
 import pytest
 
+from helpers.config import ROOT
 from helpers.study import ORDER
 
 from .lab import Notebook
@@ -49,16 +50,27 @@ def test_every_picture_says_what_it_shows(notebook):
 def test_every_control_of_an_explorer_changes_what_it_shows(notebook):
     for number, explorer in enumerate(notebook.explorers()):
         explorer.scroll_into_view_if_needed()
+        sentences = {shown(explorer)[1]}
         for control in [control for kind in CONTROLS for control in explorer.locator(kind).all()]:
             before = shown(explorer)
             ways = (changes(explorer, before) for _ in moves(control))
             name = control.evaluate("e => e.closest('.jupyter-widgets').innerText")
             assert next(ways, True) or any(ways), f"{notebook.name}, explorer {number}: {name}"
+            sentences.add(shown(explorer)[1])
+        assert len(sentences) > 1, sentences
         assert not explorer.locator("pre").count(), explorer.locator("pre").inner_text()
         explorer.screenshot(path=notebook.path(f"explorer-{number}"))
 
 
-CONTROLS = ("input[type=number]", ".noUi-handle", "select", "input[type=checkbox]", ".widget-toggle-button")
+CONTROLS = (
+    ".widget-upload",
+    "input[type=number]",
+    ".noUi-handle",
+    "select",
+    "input[type=checkbox]",
+    ".widget-toggle-button",
+)
+FACE = ROOT / "figures" / "readme" / "faces.jpg"  # drawn ones
 
 
 def shown(explorer) -> tuple[str, str]:
@@ -79,7 +91,12 @@ def changes(explorer, before: tuple[str, str]) -> bool:
 def moves(control):
     """Move a control in one way after another, with the keyboard or the mouse as a person does."""
     kind = control.evaluate("e => e.matches('input, select, button') ? e.type : 'slider'")
-    if kind in ("checkbox", "submit", "button"):
+    if control.evaluate("e => e.matches('.widget-upload')"):
+        with control.page.expect_file_chooser() as chooser:
+            control.click()
+        chooser.value.set_files(FACE)
+        yield
+    elif kind in ("checkbox", "submit", "button"):
         control.click()
         yield
     elif kind == "select-one":
