@@ -69,6 +69,8 @@ def _show_controls(draw: Callable[..., View], controls: dict, view: View, pictur
     _limit(controls, view.limits)
     for control in controls.values():
         control.observe(follow, names="value")
+        if control.has_trait("style") and control.style.has_trait("description_width"):
+            control.style.description_width = "initial"  # as long as the text; JupyterLab cuts it off otherwise
     row = Box(list(controls.values()), layout=Layout(flex_flow="row wrap", align_items="center"))
     explorer = VBox([row, shown])
     # A program that knows no widgets shows the image.
