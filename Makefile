@@ -11,12 +11,14 @@ UV_VERSION := 0.13.9
 demo: setup browser
 	$(PY) -m helpers run --profile demo
 
+# One process per core, with one thread each. Tests of one group share something slow to make, and stay in one process.
+PYTEST = OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist loadgroup
+
 test: setup
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow" -n auto
-	$(PY) -m pytest -m slow
+	$(PYTEST)
 
 check: lint
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow" -n auto
+	$(PYTEST) -m "not slow"
 
 # Takes about a quarter of an hour. With `.venv/bin/pip install -e '.[bench]'`, against Lightning and fastai too.
 bench: setup

@@ -16,7 +16,7 @@ from helpers.config import ATTRIBUTES, CHECKPOINTS, FIGURES, HOME, NOTEBOOKS, RO
 from helpers.models.checkpoints import load_checkpoint
 from helpers.study import ORDER
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("the small run")]
 
 SMALL = [
     "02_baselines.max_epochs=4",
