@@ -3,13 +3,13 @@
 import ast
 import dataclasses
 import json
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
+import yaml
 
 from helpers.checks import Checks
-from helpers.config import NOTEBOOKS, Config, check_parameters
+from helpers.config import NOTEBOOKS, Config, check_parameters, known
 from helpers.data.celeba import Dataset, open_dataset
 from helpers.run import Run
 from helpers.system.devices import choose_device, set_seed
@@ -62,17 +62,23 @@ class Session(NamedTuple):
     scorecard: Checks
 
 
-def start(notebook: str, namespace: Mapping) -> Session:
+def start(notebook: str, namespace: dict) -> Session:
     """Check the parameters of a notebook, choose the device, set the seed, and open the dataset and the run.
 
-    `namespace` is the notebook's `globals()`, which contains its parameters. Parameters that are None are not set: the
-    configuration then keeps the course's value. Raises StudyError if a parameter is wrong, or if the dataset or the
-    device is missing.
+    `namespace` is the notebook's `globals()`, which contains its parameters; those that its profile sets are changed
+    there. Parameters that are None are not set: the configuration then keeps the course's value. Raises StudyError if
+    a parameter is wrong, or if the dataset or the device is missing.
     """
-    from helpers.plots.style import use_style  # half a second of matplotlib that the command line can do without
+    from helpers.notebook import prepare  # half a second of matplotlib that the command line can do without
+    from helpers.plots.style import use_style
 
+    prepare()
     defaults = notebook_parameters(notebook)
     parameters = check_parameters(notebook, {name: namespace[name] for name in defaults}, defaults)
+    if changes := set_by_profile(notebook, parameters, defaults):
+        print(f"Set by the profile {parameters['profile']}: {', '.join(f'{k} = {v!r}' for k, v in changes.items())}")
+    parameters |= changes
+    namespace.update(changes)
     fields = {field.name for field in dataclasses.fields(Config)}
     config = Config(**{name: value for name, value in parameters.items() if name in fields and value is not None})
     device = choose_device(config.device)
@@ -81,6 +87,21 @@ def start(notebook: str, namespace: Mapping) -> Session:
     dataset = open_dataset(config.data_root, config.allow_missing, config.drop_duplicates)
     run = Run(notebook, config, dataset, parameters, RESULTS[notebook])
     return Session(run, dataset, device, config, run.checks)
+
+
+def set_by_profile(notebook: str, parameters: dict, defaults: dict) -> dict:
+    """Return the parameters that the notebook's profile sets, except those that have another value than in its cell."""
+    if not parameters["profile"]:
+        return {}
+    profile = load_profile(parameters["profile"])
+    values = profile.get("all", {}) | profile.get(notebook, {})
+    return {name: value for name, value in values.items() if parameters[name] == defaults[name] != value}
+
+
+def load_profile(name: str) -> dict:
+    """Return the parameters that a profile in notebooks/profiles.yaml sets, by notebook ("all" for every notebook)."""
+    profiles = yaml.safe_load((NOTEBOOKS / "profiles.yaml").read_text(encoding="utf-8"))
+    return profiles[known(name, profiles, "profile")]
 
 
 def notebook_parameters(notebook: str) -> dict:

@@ -1,11 +1,13 @@
-"""Progress: a bar for a person who watches, plain lines for a log."""
+"""Progress: what moves for a person who watches, in a terminal or in Jupyter, and plain lines for a log."""
 
 import contextlib
 import os
 import sys
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
-from tqdm.auto import tqdm
+from tqdm.std import tqdm
 
 PLAIN = "CELEBA_STUDY_PLAIN"  # set by the pipeline for the kernels it starts
 
@@ -30,9 +32,64 @@ def is_watched() -> bool:
     return ipython is not None and hasattr(ipython.get_ipython(), "kernel") and not is_logged()
 
 
-def bar(iterable, **options):
-    """Wrap `iterable` in a progress bar for a notebook or a terminal; a log shows nothing."""
-    return tqdm(iterable, disable=is_logged(), leave=False, mininterval=0.5, **options)
+class Shown:
+    """What is shown of a training; here, nothing. `stopped` becomes true if the user asks to end it after the epoch."""
+
+    stopped = False
+
+    def __enter__(self) -> "Shown":
+        return self
+
+    def __exit__(self, *error):
+        """End what is shown."""
+
+    def begin(self, rows: list[dict]):
+        """Show the epochs that were trained before, if the training continues."""
+
+    def after_step(self):
+        """Show that one more step is done."""
+
+    def after_epoch(self, row: dict):
+        """Show the row of an epoch."""
+
+
+class InTerminal(Shown):
+    """A bar with the epochs of a training."""
+
+    def __init__(self, label: str, epochs: int, steps: int, can_continue: bool):
+        self.bar = bar(None, total=epochs, desc=label, unit="epochs")
+
+    def __exit__(self, *error):
+        self.bar.close()
+
+    def begin(self, rows: list[dict]):
+        self.bar.update(len(rows))
+
+    def after_epoch(self, row: dict):
+        self.bar.update()
+
+
+_bars: type = tqdm
+_trainings: Callable[..., Shown] = InTerminal
+
+
+def show_with(bars: type, trainings: Callable[..., Shown]):
+    """Show progress with a subclass of tqdm, and trainings with a Shown: helpers.notebook does so in Jupyter."""
+    global _bars, _trainings
+    _bars, _trainings = bars, trainings
+
+
+def bar(iterable, disable: bool = False, **options) -> Any:
+    """Wrap `iterable` in a progress bar (tqdm) for a notebook or a terminal; a log shows nothing."""
+    return _bars(iterable, disable=disable or is_logged(), leave=False, mininterval=0.5, **options)
+
+
+def training(label: str, epochs: int, steps: int, can_continue: bool) -> Shown:
+    """Return what shows a training of so many epochs, with so many steps each; a log shows nothing here.
+
+    `can_continue`: the training's state is saved, so that the same call continues it if it ends early.
+    """
+    return Shown() if is_logged() else _trainings(label, epochs, steps, can_continue)
 
 
 def line(text: str):

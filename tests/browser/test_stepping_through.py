@@ -1,0 +1,123 @@
+"""Every notebook as a newcomer meets it in JupyterLab: it runs to its end, its explorers move, and it can be kept.
+
+Each notebook is opened and run once, in the order of the study, and the tests use it one after the other: the last one
+closes it and opens it again. Pictures of what was seen are in tests/browser/screenshots/ (not in git).
+"""
+
+import re
+
+import pytest
+
+from helpers.study import ORDER
+
+from .lab import Notebook
+
+pytestmark = pytest.mark.browser
+SHOWN = 10_000  # milliseconds until an explorer has answered, on a busy machine
+MOST_OUTPUTS = 50  # of a cell: JupyterLab hides the others behind a button
+WIDGET, PICTURE = "application/vnd.jupyter.widget-view+json", "image/png"
+
+
+@pytest.fixture(scope="module", params=[*ORDER, "report"])
+def notebook(request, chromium, server):
+    """A notebook after *Run All* with its parameters as they stand, in a cold kernel."""
+    opened = Notebook(chromium, server, request.param)
+    try:
+        opened.run_all()
+        yield opened
+    finally:
+        opened.shut_down()
+        opened.close()
+
+
+def test_run_all_ends_with_every_cell_done_and_no_error_and_nothing_on_stderr(notebook):
+    notebook.picture("whole")
+    for cell in notebook.cells():
+        for output in cell["outputs"]:
+            assert output["output_type"] != "error", "\n".join(output["traceback"])
+            assert output.get("name") != "stderr", output["text"]
+        assert len(cell["outputs"]) <= MOST_OUTPUTS, cell["source"]
+        assert cell["count"] or cell["type"] != "code" or not cell["source"].strip(), cell["source"]
+
+
+def test_every_picture_says_what_it_shows(notebook):
+    outputs = [output for cell in notebook.cells() for output in cell["outputs"] if PICTURE in output.get("data", {})]
+    for output in outputs:
+        assert len(output["metadata"].get(PICTURE, {}).get("alt", "")) > 30, output["data"]["text/plain"]
+    for picture in notebook.page.locator(".jp-RenderedHTMLCommon img, .jupyter-widgets img").all():
+        assert picture.get_attribute("alt")
+
+
+def test_every_control_of_an_explorer_changes_what_it_shows(notebook):
+    for number, explorer in enumerate(notebook.explorers()):
+        explorer.scroll_into_view_if_needed()
+        for control in explorer.locator(CONTROLS).all():
+            name = control.locator("xpath=ancestor-or-self::*[contains(@class, 'widget-inline-hbox')][1]").inner_text()
+            before = shown(explorer)
+            assert any(changes(explorer, before) for _ in moves(control)), f"{notebook.name}, explorer {number}: {name}"
+        assert not explorer.locator("pre").count(), explorer.locator("pre").inner_text()
+        explorer.screenshot(path=notebook.path(f"explorer-{number}"))
+
+
+CONTROLS = ".noUi-handle, select, input[type=checkbox], .widget-toggle-buttons"
+
+
+def shown(explorer) -> tuple[str, str]:
+    """Return the picture of an explorer and the sentence below it."""
+    picture = explorer.locator("figure img")
+    return picture.get_attribute("src"), explorer.locator("figcaption").inner_text()
+
+
+def changes(explorer, before: tuple[str, str]) -> bool:
+    """Return whether an explorer shows another picture than before, within the time that it may take."""
+    for _ in range(SHOWN // 100):
+        if shown(explorer)[0] != before[0]:
+            return True
+        explorer.page.wait_for_timeout(100)
+    return False
+
+
+def moves(control):
+    """Move a control of an explorer in one way after another, with the keyboard or the mouse as a person does."""
+    kind = control.evaluate("e => e.tagName")
+    if kind == "SELECT":
+        options = control.locator("option").count()
+        chosen = control.evaluate("e => e.selectedIndex")
+        for index in range(options):
+            if index != chosen:
+                control.select_option(index=index)
+                yield
+    elif kind == "INPUT":
+        control.click()
+        yield
+    elif control.locator("button").count():
+        for button in control.locator("button:not(.mod-active)").all():
+            button.click()
+            yield
+    else:
+        for key in ("ArrowRight", "ArrowLeft", "PageUp", "PageDown"):
+            control.focus()
+            control.press(key)
+            yield
+
+
+def test_saved_closed_and_opened_again_it_shows_what_it_showed(notebook):
+    before = [outputs_of(cell) for cell in notebook.cells()]
+    pictures = [shown(explorer) for explorer in notebook.explorers()]
+    notebook.save()
+    notebook.shut_down()
+    notebook.open_again()
+    notebook.picture("reopened")
+    assert [outputs_of(cell) for cell in notebook.cells()] == before
+    assert "Error displaying widget" not in notebook.page.locator(".jp-Notebook").inner_text()
+    assert [shown(explorer) for explorer in notebook.explorers()] == pictures
+    broken = notebook.page.evaluate("() => [...document.images].filter(e => e.complete && !e.naturalWidth).length")
+    assert not broken
+    notebook.dark()
+    notebook.picture("dark")
+
+
+def outputs_of(cell: dict) -> list:
+    """Return the outputs of a cell as texts, without the numbers of widgets."""
+    texts = [str(sorted(output.get("data", output).items())) for output in cell["outputs"]]
+    return [re.sub(r"'model_id': '\w+'", "", text) for text in texts]
