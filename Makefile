@@ -13,20 +13,22 @@ UV_VERSION := 0.13.9
 demo: setup browser
 	$(PY) -m helpers run --profile demo
 
-# As root, JupyterLab starts only when it is told so.
+# As root, JupyterLab starts only when it is told so. PASSIVE lets waiting threads sleep, as `run` does (see the manual).
 lab: setup
-	$(VENV)/bin/jupyter lab --ServerApp.root_dir="$(CURDIR)" notebooks/01_data.ipynb \
+	OMP_WAIT_POLICY=PASSIVE $(VENV)/bin/jupyter lab --ServerApp.root_dir="$(CURDIR)" notebooks/01_data.ipynb \
 	  $(if $(filter 0,$(shell id -u)),--allow-root)
 
+# One process per core, with one thread each. Tests of one group share something slow to make, and stay in one process.
+PYTEST = OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist loadgroup
+
 test: setup
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow and not browser" -n auto
-	$(PY) -m pytest -m slow
+	$(PYTEST)
 
 test-browser: setup browser
 	$(PY) -m pytest -m browser
 
 check: lint
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow and not browser" -n auto
+	$(PYTEST) -m "not slow and not browser"
 
 # Takes about a quarter of an hour. With `.venv/bin/pip install -e '.[bench]'`, against Lightning and fastai too.
 bench: setup
