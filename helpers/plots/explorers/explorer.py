@@ -12,6 +12,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
+from helpers.plots.explorers.saving import PRIVATE
 from helpers.system.progress import is_watched
 
 RESOLUTION = 110  # dots per inch on the screen: a figure as wide as a page has about 740 pixels
@@ -22,13 +23,15 @@ class View(NamedTuple):
 
     `says` is a sentence or two with the numbers to notice. It stands below the figure, and is its text for those who
     cannot see it. The table, if there is one, stands below that. `limits` has, by the names of controls, the highest
-    value that makes sense now: the last page of what was selected, for example.
+    value that makes sense now: the last page of what was selected, for example. What is `private`, a picture of the
+    user's, is not saved with the notebook.
     """
 
     figure: Figure
     says: str
     table: pd.DataFrame | None = None
     limits: Mapping[str, int] = {}
+    private: bool = False
 
 
 def explore(draw: Callable[..., View], **controls):
@@ -62,7 +65,11 @@ def _show_controls(draw: Callable[..., View], controls: dict, view: View, pictur
         try:
             moved = draw(**{name: control.value for name, control in controls.items()})
             _limit(controls, moved.limits)
+            if moved.private:
+                shown.add_class(PRIVATE)  # before the picture is there
             shown.value = as_html(moved, png(moved.figure))
+            if not moved.private:
+                shown.remove_class(PRIVATE)
         except Exception:  # otherwise Jupyter hides it in its log, and the figure seems to be stuck
             shown.value = f"<pre>{html.escape(traceback.format_exc())}</pre>"
 
