@@ -4,6 +4,8 @@ Each notebook is opened and run once, in the order of the study, and the tests u
 closes it and opens it again. Pictures of what was seen are in tests/browser/screenshots/ (not in git).
 """
 
+import json
+
 import pytest
 
 from helpers.config import ROOT
@@ -108,6 +110,17 @@ def moves(control):
         for key in ("ArrowUp", "ArrowDown", "PageUp", "PageDown"):
             control.press(key)
             yield
+
+
+def test_a_picture_of_the_users_is_not_in_the_saved_notebook(notebook):
+    for explorer in notebook.explorers():
+        if explorer.locator(".widget-upload").count():
+            drawn = shown(explorer)
+            assert any(changes(explorer, drawn) for _ in moves(explorer.locator(".widget-upload")))
+            saved = json.dumps(notebook.save())
+            assert shown(explorer)[0] not in saved and "which is not saved with the notebook" in saved
+            given = shown(explorer)
+            assert any(changes(explorer, given) for _ in moves(explorer.locator(".noUi-handle").first))
 
 
 def test_saved_closed_and_opened_again_it_shows_what_it_showed(notebook):
