@@ -70,7 +70,7 @@ lint: setup
 
 # Renew requirements.txt from pyproject.toml.
 lock: setup
-	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev --extra fetch \
+	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev --extra fetch --extra scale \
 	  --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.txt
 
 clean:
