@@ -43,8 +43,8 @@ NOTEBOOKS = ROOT / "notebooks"
 HOME = (folder_named_by("CELEBA_STUDY_HOME") or ROOT).resolve()
 RUNS, FIGURES, CHECKPOINTS, DATA = (HOME / name for name in ("runs", "figures", "checkpoints", "data"))
 
-# The compact network trained on a tenth of CelebA. It is kept in git and is the default checkpoint for predictions.
-SHIPPED = ROOT / "checkpoints" / "compact-celeba-tenth.pt"
+# A network trained on a third of CelebA. It is kept in git and is the default checkpoint for predictions.
+SHIPPED = ROOT / "checkpoints" / "fine-celeba-third.pt"
 
 # CelebA's own file names; the drawn faces use them too
 ATTRIBUTE_FILE = "list_attr_celeba.txt"
@@ -154,6 +154,7 @@ class Config:
 # name: (type, (test, description of the range)) per notebook parameter; in a list, each value must pass the test.
 # The parameters below belong to notebooks only; the fields of Config are added to them.
 RULES = {
+    "profile": (str, _one_of("", "demo", "quick", "full")),
     "seeds": (list, _between(0, 2**32 - 1)),
     "grid_lr": (list, _between(1e-8, 10)),
     "grid_weight_decay": (list, _between(0, 1)),

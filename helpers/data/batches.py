@@ -61,6 +61,21 @@ class Split:
         identities = None if self.identities is None else self.identities[indices.numpy()]
         return Split(self.name, images, self.targets[indices.to(self.device)], names, identities)
 
+    def varied(self, count: int, seed: int) -> "Split":
+        """Return `count` images, drawn at random with `seed`, with every attribute among them, as a new split.
+
+        Of each attribute, one image that has it and one that does not are taken first, beginning with the rarest, where
+        there are any and `count` has room for them.
+        """
+        order = np.random.default_rng(seed).permutation(len(self))
+        labels = self.targets.cpu().numpy()[order] >= 0.5
+        chosen: list[int] = []
+        for side in sorted((side for column in labels.T for side in (column, ~column)), key=np.sum):
+            if side.any() and not side[chosen].any():
+                chosen.append(int(np.argmax(side)))
+        chosen = list(dict.fromkeys([*chosen, *range(len(order))]))[:count]
+        return self.subset(np.sort(order[chosen]))
+
 
 def load_split(dataset: Dataset, split: str, device: torch.device, limit: int = 0, seed: int = 0) -> Split:
     """Load a split for `device`; with `limit`, only that many images, drawn at random with `seed`.

@@ -80,7 +80,7 @@ def _run_grid(trials, train, valid, path, data, recorder, resume, workers, gpus_
         jobs = {trial: Job(functools.partial(run_trial, trial), resume(run_name(trial))) for trial in left}
         results = run_trials(jobs, (train, valid), trials[0].device, workers, gpus_per_trial)
         with contextlib.closing(results):
-            for trial, result in bar(results, total=len(left), desc="grid", unit="trial"):
+            for trial, result in bar(results, total=len(left), desc="grid", unit="trials"):
                 if isinstance(result, Exception):
                     failed.append(trial)
                     message = f"{type(result).__name__}: {result}"

@@ -19,8 +19,8 @@ from helpers.data.batches import Split, batches_per_epoch, normalise, training_b
 from helpers.errors import StudyError
 from helpers.evaluation import metrics
 from helpers.models.networks import build_for
+from helpers.system import progress
 from helpers.system.devices import autocast, keep_freed_memory
-from helpers.system.progress import bar, line
 from helpers.training.optim import build_step, learning_rates, set_lr
 from helpers.training.state import Saver, StateFile, TrainingState, identity
 from helpers.training.trials import Job, run_trials
@@ -72,7 +72,8 @@ def fit(
     Columns: epoch, train_loss (the mean during training, with augmentation and label smoothing), val_loss, val_f1
     (micro), val_acc (mean accuracy), lr (after the epoch), seconds, images_per_second. If `measure_on` is a split of
     training images, train_eval_loss is their loss in eval mode without augmentation, comparable with val_loss.
-    `on_epoch(row, model)` is called after each epoch. Training stops after an epoch whose train loss is not finite.
+    `on_epoch(row, model)` is called after each epoch. Training stops after an epoch whose train loss is not finite,
+    and after the current epoch if the user presses the button that a notebook shows: the history is then shorter.
     With `config.ema`, the EMA weights are evaluated, passed to `on_epoch`, and copied into `model` at the end.
 
     With `resume`, the state of the training is saved in that file after each epoch, and after the current step if it
@@ -90,25 +91,28 @@ def fit(
     step, steps = build_step(model, state.optimizer, config), batches_per_epoch(train, config.batch_size)
     step = state.average.after(step) if state.average else step
     rates = learning_rates(config, config.max_epochs * steps)
-    with Saver(state, file, on_epoch, label) as saver, _memory_explained(config.batch_size):
-        for epoch in bar(saver.epochs_left(config.max_epochs), desc=label, unit="epoch"):
+    shown = progress.training(label, config.max_epochs, steps, can_continue=resume is not None)
+    with Saver(state, file, on_epoch, label) as saver, shown, _memory_explained(config.batch_size):
+        shown.begin(state.history)
+
+        def after_step():
+            saver.after_step()
+            shown.after_step()
+
+        for epoch in saver.epochs_left(config.max_epochs):
             batches = training_batches(train, config.batch_size, state.generator, augmented)
-            _train_epoch(state, batches, step, rates[(epoch - 1) * steps : epoch * steps], saver.after_step)
-            row = {
-                "epoch": epoch,
-                "train_loss": state.mean_loss(),
-                **_evaluation(state.measured, valid, measure_on, config.precision),
-                "lr": rates[epoch * steps],
-                "seconds": state.seconds,
-                "images_per_second": len(train) / state.seconds,
-            }
-            line(f"{label} epoch {epoch}/{config.max_epochs}: {_in_words(row)}")
+            _train_epoch(state, batches, step, rates[(epoch - 1) * steps : epoch * steps], after_step)
+            row = {"epoch": epoch, "train_loss": state.mean_loss()}
+            row |= _evaluation(state.measured, valid, measure_on, config.precision) | {"lr": rates[epoch * steps]}
+            row |= {"seconds": state.seconds, "images_per_second": len(train) / state.seconds}
+            progress.line(f"{label} epoch {epoch}/{config.max_epochs}: {_in_words(row)}")
             if (bad := state.first_not_finite()) is not None:
                 print(_divergence(label, row, state.history, bad, rates[(epoch - 1) * steps + bad]))
             if on_epoch:
                 on_epoch(row, state.measured)
             saver.after_epoch(row)
-            if bad is not None:
+            shown.after_epoch(row)
+            if bad is not None or shown.stopped:
                 break
     model.load_state_dict(state.measured.state_dict())
     return pd.DataFrame(state.history)

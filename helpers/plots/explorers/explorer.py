@@ -4,7 +4,7 @@ import base64
 import html
 import io
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -12,6 +12,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
+from helpers.plots.explorers.saving import PRIVATE
 from helpers.system.progress import is_watched
 
 RESOLUTION = 110  # dots per inch on the screen: a figure as wide as a page has about 740 pixels
@@ -21,12 +22,16 @@ class View(NamedTuple):
     """What an explorer shows for one setting of its controls.
 
     `says` is a sentence or two with the numbers to notice. It stands below the figure, and is its text for those who
-    cannot see it. The table, if there is one, stands below that.
+    cannot see it. The table, if there is one, stands below that. `limits` has, by the names of controls, the highest
+    value that makes sense now: the last page of what was selected, for example. What is `private`, a picture of the
+    user's, is not saved with the notebook.
     """
 
     figure: Figure
     says: str
     table: pd.DataFrame | None = None
+    limits: Mapping[str, int] = {}
+    private: bool = False
 
 
 def explore(draw: Callable[..., View], **controls):
@@ -35,7 +40,7 @@ def explore(draw: Callable[..., View], **controls):
     Where nobody can move the controls, show the view of their first values, without them.
     """
     view = draw(**{name: control.value for name, control in controls.items()})
-    picture = _png(view.figure)
+    picture = png(view.figure)
     if is_watched():
         _show_controls(draw, controls, view, picture)
     else:
@@ -44,7 +49,7 @@ def explore(draw: Callable[..., View], **controls):
 
 def show_still(view: View, picture: bytes | None = None):
     """Show a view as an image with its text, and its table."""
-    encoded = base64.b64encode(picture or _png(view.figure)).decode()
+    encoded = base64.b64encode(picture or png(view.figure)).decode()
     display({"image/png": encoded, "text/plain": view.says}, metadata={"image/png": {"alt": view.says}}, raw=True)
     display(Markdown(view.says))
     if view.table is not None:
@@ -59,12 +64,20 @@ def _show_controls(draw: Callable[..., View], controls: dict, view: View, pictur
     def follow(change):
         try:
             moved = draw(**{name: control.value for name, control in controls.items()})
-            shown.value = as_html(moved, _png(moved.figure))
+            _limit(controls, moved.limits)
+            if moved.private:
+                shown.add_class(PRIVATE)  # before the picture is there
+            shown.value = as_html(moved, png(moved.figure))
+            if not moved.private:
+                shown.remove_class(PRIVATE)
         except Exception:  # otherwise Jupyter hides it in its log, and the figure seems to be stuck
             shown.value = f"<pre>{html.escape(traceback.format_exc())}</pre>"
 
+    _limit(controls, view.limits)
     for control in controls.values():
         control.observe(follow, names="value")
+        if control.has_trait("style") and control.style.has_trait("description_width"):
+            control.style.description_width = "initial"  # as long as the text; JupyterLab cuts it off otherwise
     row = Box(list(controls.values()), layout=Layout(flex_flow="row wrap", align_items="center"))
     explorer = VBox([row, shown])
     # A program that knows no widgets shows the image.
@@ -79,10 +92,18 @@ def _show_controls(draw: Callable[..., View], controls: dict, view: View, pictur
     display(widget | fallback, metadata={"image/png": {"alt": view.says}}, raw=True)
 
 
+def _limit(controls: dict, limits: Mapping[str, int]):
+    """Set the highest value of some controls; a control above it moves to it, and is drawn before this returns."""
+    for name, highest in limits.items():
+        controls[name].max = highest
+
+
 def as_html(view: View, picture: bytes) -> str:
     """Return the figure, its text and its table as HTML."""
     says = html.escape(view.says)
-    table = "" if view.table is None else view.table.to_html(border=0)
+    rows = view.table
+    table = "" if rows is None else rows.to_html(border=0, index=not isinstance(rows.index, pd.RangeIndex))
+    table = table.replace("<table", '<table style="border-spacing: 1em 0.2em"', 1)
     source = base64.b64encode(picture).decode()
     return (
         f'<figure style="margin: 0"><img src="data:image/png;base64,{source}" alt="{says}" style="max-width: 100%">'
@@ -90,9 +111,10 @@ def as_html(view: View, picture: bytes) -> str:
     )
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure, **options) -> bytes:
     """Return the figure as a PNG image, and close it so that the notebook does not show it a second time."""
     content = io.BytesIO()
-    figure.savefig(content, dpi=RESOLUTION, facecolor="white")
+    # The image stays on this machine: it is compressed as little as possible, which is faster.
+    figure.savefig(content, dpi=RESOLUTION, facecolor="white", pil_kwargs={"compress_level": 1}, **options)
     plt.close(figure)
     return content.getvalue()
