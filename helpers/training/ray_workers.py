@@ -9,7 +9,8 @@ import socket
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,6 @@ from helpers.errors import StudyError
 from helpers.system.devices import choose_device
 from helpers.system.interrupts import Interruption
 from helpers.system.workers import cores
-from helpers.training.trials import Job
 
 RETRIES = 3  # of a training whose worker process or node died
 SECONDS_TO_SAVE = 60  # for the trainings that are interrupted
@@ -44,7 +44,7 @@ def run_on_ray(jobs: Mapping, splits: tuple[Split, ...], device: str, gpus_per_t
         for name, job in jobs.items():
             if job.resume:
                 job.resume.parent.mkdir(parents=True, exist_ok=True)
-            running[train.remote(job, device if share else "cpu", *stored)] = name
+            running[train.remote(job.train, job.resume, device if share else "cpu", *stored)] = name
         try:
             while running and not interruption.requested:
                 with Interruption() as interruption:
@@ -169,7 +169,7 @@ def _result(ray: Any, reference: Any) -> Any:
 # On the workers
 
 
-def _train(job: Job, device: str, *stored: tuple) -> Any:
+def _train(train: Callable, resume: Path | None, device: str, *stored: tuple) -> Any:
     """Train with one CPU thread, on the images of the object store.
 
     The state of the training is kept only if this node sees the folder for it, which is then on a shared file system.
@@ -179,8 +179,7 @@ def _train(job: Job, device: str, *stored: tuple) -> Any:
         # Ray's workers start with SIGINT blocked: an interrupted training would save its state and then go on.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     splits = [_unpacked(*packed, choose_device(device)) for packed in stored]
-    resume = job.resume if job.resume and job.resume.parent.is_dir() else None
-    return job.train(*splits, resume=resume)
+    return train(*splits, resume=resume if resume and resume.parent.is_dir() else None)
 
 
 def _packed(split: Split) -> tuple[str, np.ndarray, np.ndarray, list[str], np.ndarray | None]:

@@ -3,6 +3,7 @@
 import functools
 import importlib
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -72,6 +73,20 @@ def test_a_cluster_that_does_not_answer_is_named(monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     with pytest.raises(StudyError, match=r"The Ray cluster at RAY_ADDRESS=127\.0\.0\.1:1 cannot be used \("):
         list(run_trials(jobs(1), (), workers="ray"))
+
+
+@pytest.mark.parametrize(
+    ("gpus", "device", "gpus_per_trial", "share"),
+    [(2, "auto", 0.25, 0.25), (2, "cuda", 1.0, 1.0), (2, "cpu", 1.0, 0), (2, "auto", 0.0, 0), (0, "auto", 1.0, 0)],
+)
+def test_a_training_asks_for_its_share_of_a_gpu_where_there_is_one(gpus, device, gpus_per_trial, share):
+    cluster = SimpleNamespace(cluster_resources=lambda: {"CPU": 2.0} | ({"GPU": float(gpus)} if gpus else {}))
+    assert ray_workers._gpu_share(cluster, device, gpus_per_trial) == share
+
+
+def test_a_gpu_that_no_machine_of_the_cluster_has_is_an_error():
+    with pytest.raises(StudyError, match="the Ray cluster has no GPU"):
+        ray_workers._gpu_share(SimpleNamespace(cluster_resources=dict), "cuda", 0.25)
 
 
 def test_ray_is_imported_only_when_it_is_asked_for(monkeypatch):
