@@ -85,9 +85,21 @@ def connected(image_bytes: int) -> Iterator[Any]:
     finally:
         ray.shutdown()
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)  # Ray handles it by a SystemExit
+            signal.signal(signal.SIGTERM, before or signal.SIG_DFL)  # Ray handles it by a SystemExit
         if folder:
-            shutil.rmtree(folder, ignore_errors=True)
+            _clear(folder)
+
+
+def _clear(folder: str):
+    """End the processes that a failed start of Ray has left, and remove their folder."""
+    import psutil  # may be missing on a GPU node without Ray
+
+    started = [child for child in psutil.Process().children() if folder in " ".join(child.cmdline())]
+    for process in [*started, *(below for child in started for below in child.children(recursive=True))]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(started, timeout=10)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _import_ray() -> Any:

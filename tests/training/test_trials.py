@@ -2,9 +2,12 @@
 
 import functools
 import importlib
+import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from helpers.errors import StudyError
@@ -73,6 +76,23 @@ def test_a_cluster_that_does_not_answer_is_named(monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     with pytest.raises(StudyError, match=r"The Ray cluster at RAY_ADDRESS=127\.0\.0\.1:1 cannot be used \("):
         list(run_trials(jobs(1), (), workers="ray"))
+
+
+def test_a_start_of_ray_that_fails_leaves_no_process_and_no_folder(monkeypatch):
+    started = []
+
+    def init(_temp_dir, **options):
+        command = [sys.executable, "-c", "import time; time.sleep(600)", _temp_dir]
+        started.append((_temp_dir, subprocess.Popen(command)))
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    ray = SimpleNamespace(init=init, is_initialized=lambda: False, shutdown=lambda: None)
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    with pytest.raises(StudyError, match=r"Ray could not be started on this machine \(The current node timed out"):
+        list(run_trials(jobs(1), (), workers="ray"))
+    ((folder, process),) = started
+    assert not psutil.pid_exists(process.pid) and not Path(folder).exists()
 
 
 @pytest.mark.parametrize(
