@@ -73,8 +73,8 @@ def _show_controls(draw: Callable[..., View], controls: dict, view: View, pictur
             control.style.description_width = "initial"  # as long as the text; JupyterLab cuts it off otherwise
     row = Box(list(controls.values()), layout=Layout(flex_flow="row wrap", align_items="center"))
     explorer = VBox([row, shown])
-    # A program that knows no widgets shows the image.
-    fallback = {"image/png": base64.b64encode(picture).decode(), "text/plain": view.says}
+    # What a program shows that knows no widgets, and what is left in a saved notebook (helpers/cli/saving.py)
+    fallback = {"text/html": as_html(view, picture), "text/plain": view.says}
     widget = {
         "application/vnd.jupyter.widget-view+json": {
             "version_major": 2,
@@ -82,7 +82,7 @@ def _show_controls(draw: Callable[..., View], controls: dict, view: View, pictur
             "model_id": explorer.model_id,
         }
     }
-    display(widget | fallback, metadata={"image/png": {"alt": view.says}}, raw=True)
+    display(widget | fallback, raw=True)
 
 
 def _limit(controls: dict, limits: Mapping[str, int]):

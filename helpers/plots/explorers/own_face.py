@@ -33,10 +33,6 @@ from helpers.training.loop import predict_logits
 MOST_SIDE = 640  # pixels of a picture that are kept: enough for any crop of 64 x 64
 # Of the picture, the crop, the map and the bars in the figure
 PLACES = ((0.005, 0.03, 0.3, 0.86), (0.32, 0.2, 0.17, 0.69), (0.505, 0.2, 0.17, 0.69), (0.805, 0.2, 0.19, 0.69))
-WHEN_SAVED = (
-    "JupyterLab saves what is shown here with the notebook. To keep your picture out of the file, move the slider "
-    "“drawn face” and save again."
-)
 RATES = {"male": 0.5, "young": 0.6, "smiling": 0.5, "hat": 0.3, "glasses": 0.3}  # of the faces drawn here
 
 
@@ -188,8 +184,7 @@ def _plot_probabilities(axis: Axes, probability: np.ndarray):
 def _about(face: Face, probability: np.ndarray) -> str:
     answers = zip(ATTRIBUTES, probability, strict=True)
     told = ", ".join(f"{ENGLISH.name(name)} {'yes' if value >= 0.5 else 'no'} ({value:.2f})" for name, value in answers)
-    saved = "" if face.origin.startswith("drawn") else f" {WHEN_SAVED}"
-    return f"About {face.origin} the network says: {told}.{saved}"
+    return f"About {face.origin} the network says: {told}."
 
 
 def _about_likeness(checkpoint: Checkpoint, pixels: torch.Tensor) -> str:
