@@ -15,6 +15,7 @@ from helpers.data import augmentation
 from helpers.data.batches import denormalise
 from helpers.data.celeba import open_dataset
 from helpers.data.decoding import decode
+from helpers.errors import StudyError
 from helpers.evaluation.metrics import probabilities
 from helpers.models.networks import COURSE_PARAMETERS, CourseCNN, build_for, count_parameters
 from helpers.report.published import measured_steps
@@ -192,7 +193,7 @@ def test_the_taught_of_all_attributes_learn_their_teachers_answers_to_all(traine
     five = [probabilities(arms.answers(f"course-{seed}", ordinary)) for seed in (1, 2)]  # of the saved networks
     assert np.allclose(np.array(answers)[..., :5], five, atol=1e-5)
     arms.all_answers("course-2").unlink()
-    with pytest.raises(SystemExit, match=r"course-2-all\.npy"):
+    with pytest.raises(StudyError, match=r"course-2-all\.npy"):
         measure(drawn, tmp_path, "--arms", "taught", "--seeds", "2")
 
 

@@ -1,4 +1,4 @@
-"""Trainings one after the other: each result as it ends, a failure costs its own training, a user's mistake stops all."""
+"""Trainings one after the other: each result as it ends, a failure costs its own training, a mistake stops all."""
 
 import functools
 import importlib
