@@ -26,7 +26,7 @@ LINES = len(ATTRIBUTES)
 HEIGHT = mosaic_height(COLUMNS, ROWS, LINES)
 ANY, YES, NO = "any", "yes", "no"
 EVERYBODY = "(everybody)"
-NARROW = {"layout": {"width": "180px"}, "style": {"description_width": "initial"}}
+NARROW = {"layout": {"width": "max-content"}}
 
 
 @dataclass(frozen=True)
