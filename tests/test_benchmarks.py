@@ -201,8 +201,10 @@ def test_a_published_network_has_a_card_of_its_own_figures_beside_the_courses(tr
     monkeypatch.setattr(publish, "SEEDS", (1, 2))
     monkeypatch.setattr(publish, "FOLDER", arms.FOLDER)
     path, settled = tmp_path / "kept.pt", found["settled"]
-    publish.publish(settled, found["course"], open_dataset(str(drawn)), path)
-    assert path.read_bytes() == arms.checkpoint("settled-1").read_bytes()
+    publish.publish("settled", found, open_dataset(str(drawn)), path)
+    ours, theirs = (torch.load(file, weights_only=True) for file in (path, arms.checkpoint("settled-1")))
+    assert all(torch.equal(tensor, theirs["model"][key]) for key, tensor in ours["model"].items())
+    assert ours["trained_on"] == "drawn faces"
     card = path.with_suffix(".md").read_text(encoding="utf-8")
     for value in (settled["per_seed"][0]["test"]["loss"], settled["test_loss"], found["course"]["test_loss"]):
         assert f"{value:.4f}" in card
