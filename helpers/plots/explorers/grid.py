@@ -12,6 +12,7 @@ from helpers.plots.training import whole_epochs
 from helpers.plots.words import ENGLISH
 
 ALL = "all"
+WHOLE = {"description_width": "initial"}  # otherwise a long name is cut
 SHOWN = ("val_loss", "val_loss_std", "val_f1", "val_acc")
 
 
@@ -25,7 +26,7 @@ def filter_trials(table: pd.DataFrame, trainings: pd.DataFrame):
     filters = {}
     for name in FACTORS:
         values = [(ENGLISH.small(value), value) for value in sorted(table[name].unique())]
-        filters[name] = Dropdown(options=[(ALL, ALL), *values], description=ENGLISH.name(name))
+        filters[name] = Dropdown(options=[(ALL, ALL), *values], description=ENGLISH.name(name), style=WHOLE)
     rank = IntSlider(1, 1, len(table), description="trial", continuous_update=False)
 
     def draw(rank: int, **filters: str) -> View:
@@ -89,7 +90,7 @@ def _says(table: pd.DataFrame, chosen: int, rows: np.ndarray, wanted: dict) -> s
 
 
 def _shown(table: pd.DataFrame, rows: np.ndarray) -> pd.DataFrame:
-    shown = table.iloc[rows].set_axis(pd.Index(rows + 1, name="rank"))
+    shown = table.iloc[rows].set_axis(pd.Index(rows + 1))
     factors = {name: shown[name].map(ENGLISH.small) for name in FACTORS}
     scores = {name: shown[name].astype(float).map("{:.4f}".format) for name in SHOWN if shown[name].notna().any()}
-    return pd.DataFrame(factors | scores)
+    return pd.DataFrame(factors | scores).rename_axis("rank", axis="columns")  # in the corner

@@ -40,10 +40,13 @@ def move_threshold(logits: np.ndarray, targets: np.ndarray):
     def draw(attribute: str, threshold: float) -> View:
         return view_threshold(logits, targets, curves(attribute), attribute, threshold)
 
+    between = {"min": 0.01, "max": 0.99, "step": 0.01}
     names = [(ENGLISH.name(name), name) for name in ATTRIBUTES]
     attribute = Dropdown(options=names, value="Wearing_Hat", description="attribute")
     explore(
-        draw, attribute=attribute, threshold=FloatSlider(0.5, min=0.01, max=0.99, step=0.01, description="threshold")
+        draw,
+        attribute=attribute,
+        threshold=FloatSlider(0.5, **between, description="threshold", layout={"width": "400px"}),
     )
 
 

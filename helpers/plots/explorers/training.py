@@ -35,7 +35,7 @@ def step_predictions(images: np.ndarray, targets: np.ndarray, answers: np.ndarra
     from ipywidgets import IntSlider
 
     best = int(history["epoch"][history["val_loss"].astype(float).idxmin()])
-    slider = IntSlider(best, 1, len(answers), description="epoch")
+    slider = IntSlider(best, 1, len(answers), description="epoch", layout={"width": "600px"})
     explore(lambda epoch: view_epoch(images, targets, answers, history, epoch), epoch=slider)
 
 
@@ -176,4 +176,6 @@ def differences(trainings: dict[str, Training]) -> pd.DataFrame:
         values = [(each.parameters | {"data": each.data}).get(name, "not known") for each in trainings.values()]
         if values[0] != values[1]:
             rows[name] = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=list(trainings)).rename_axis("parameter")
+    return pd.DataFrame.from_dict(rows, orient="index", columns=list(trainings)).rename_axis(
+        "parameter", axis="columns"
+    )
