@@ -13,20 +13,22 @@ UV_VERSION := 0.13.9
 demo: setup browser
 	$(PY) -m helpers run --profile demo
 
-# As root, JupyterLab starts only when it is told so.
+# As root, JupyterLab starts only when it is told so. PASSIVE lets waiting threads sleep, as `run` does (see the manual).
 lab: setup
-	$(VENV)/bin/jupyter lab --ServerApp.root_dir="$(CURDIR)" notebooks/01_data.ipynb \
+	OMP_WAIT_POLICY=PASSIVE $(VENV)/bin/jupyter lab --ServerApp.root_dir="$(CURDIR)" notebooks/01_data.ipynb \
 	  $(if $(filter 0,$(shell id -u)),--allow-root)
 
+# One process per core, with one thread each. Tests of one group share something slow to make, and stay in one process.
+PYTEST = OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist loadgroup
+
 test: setup
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow and not browser" -n auto
-	$(PY) -m pytest -m slow
+	$(PYTEST)
 
 test-browser: setup browser
 	$(PY) -m pytest -m browser
 
 check: lint
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow and not browser" -n auto
+	$(PYTEST) -m "not slow and not browser"
 
 # Takes about a quarter of an hour. With `.venv/bin/pip install -e '.[bench]'`, against Lightning and fastai too.
 bench: setup
@@ -35,8 +37,9 @@ bench: setup
 setup: $(VENV)/.installed
 
 # The lock is installed by uv, in a minute; where uv cannot reach the packages, by pip. JupyterLab is told to save the
-# state of widgets with a notebook, so that the pictures of its explorers are there when it is opened again.
-$(VENV)/.installed: requirements.txt pyproject.toml notebooks/jupyterlab.json
+# state of widgets with a notebook, so that the figures of its explorers are there when it is opened again, but without
+# the pictures that the user has given.
+$(VENV)/.installed: requirements.txt pyproject.toml $(wildcard notebooks/jupyter/*)
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
 	  { echo "error: Python 3.11 or later is needed; this is $$($(PYTHON) --version). Try make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c "import venv, ensurepip" 2>/dev/null || \
@@ -45,8 +48,9 @@ $(VENV)/.installed: requirements.txt pyproject.toml notebooks/jupyterlab.json
 	$(PY) -m pip install --quiet uv==$(UV_VERSION) || true
 	$(VENV)/bin/uv pip install --quiet --python $(PY) -r requirements.txt || $(PY) -m pip install -r requirements.txt
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
-	mkdir -p $(VENV)/share/jupyter/lab/settings/overrides.d
-	cp notebooks/jupyterlab.json $(VENV)/share/jupyter/lab/settings/overrides.d/celeba-study.json
+	mkdir -p $(VENV)/share/jupyter/lab/settings/overrides.d $(VENV)/etc/jupyter/jupyter_server_config.d
+	cp notebooks/jupyter/settings.json $(VENV)/share/jupyter/lab/settings/overrides.d/celeba-study.json
+	cp notebooks/jupyter/server.json $(VENV)/etc/jupyter/jupyter_server_config.d/celeba-study.json
 	touch $@
 
 # The PDF is printed by a Chromium, Chrome or Edge. Root on Debian gets one; others get WeasyPrint's PDF.
@@ -66,7 +70,7 @@ lint: setup
 
 # Renew requirements.txt from pyproject.toml.
 lock: setup
-	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev --extra fetch \
+	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev --extra fetch --extra scale \
 	  --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.txt
 
 clean:

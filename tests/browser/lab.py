@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Locator, Page
 from helpers.config import NOTEBOOKS, ROOT
 
 TOKEN = "tests"
-LOADING, RUNNING = 60, 300  # seconds at most
+LOADING, RUNNING = 120, 300  # seconds at most
 SCREEN = {"width": 1280, "height": 900}
 PICTURES = ROOT / "tests" / "browser" / "screenshots"  # git ignores it
 
@@ -26,6 +26,7 @@ CELLS = """() => jupyterapp.shell.currentWidget.content.widgets.map(cell => ({
   count: cell.model.executionCount ?? null,
   outputs: cell.model.outputs ? cell.model.outputs.toJSON() : [],
 }))"""
+NOTE = "This cell stopped."  # where the user has made a mistake
 STATUS = "() => jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status"
 
 
@@ -104,24 +105,20 @@ class Notebook:
         self.server, self.name = server, name
         self.page: Page = browser.new_page(viewport=SCREEN)
         self._open()
-        self.page.wait_for_function(f"({STATUS})() === 'idle'", timeout=1000 * LOADING)
 
     def _open(self):
         """Open the notebook, in a workspace where no other one is open, without the file browser beside it."""
         address = f"http://127.0.0.1:{self.server.port}/lab/workspaces/{self.name}/tree/{self.name}.ipynb"
-        self.page.goto(f"{address}?reset&token={TOKEN}")
+        self.page.goto(f"{address}?reset&token={TOKEN}", timeout=1000 * LOADING)
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=1000 * LOADING)
         self.page.evaluate("() => jupyterapp.shell.collapseLeft()")
+        self.page.wait_for_function(f"({STATUS})() === 'idle'", timeout=1000 * LOADING)
 
     def open_again(self):
-        """Close the tab and open the notebook from its file; no kernel is needed for what is shown."""
+        """Close the tab and open the notebook from its file, which starts a kernel that has run nothing."""
         self.page.goto("about:blank")
         self._open()
-
-    def dark(self):
-        """Change to JupyterLab's dark theme."""
-        self.command("apputils:change-theme", theme="JupyterLab Dark")
-        self.page.wait_for_selector('[data-jp-theme-light="false"]')
+        self.wait(lambda: not self.page.get_by_text("Loading widget").count(), LOADING)
 
     def path(self, what: str) -> Path:
         """Return the path of a picture for people who look at what was tested."""
@@ -130,16 +127,33 @@ class Notebook:
 
     def picture(self, what: str):
         """Take a picture of the whole notebook, from its title to its last cell."""
-        height = "() => document.querySelector('.jp-Notebook .jp-WindowedPanel-outer').scrollHeight"
-        self.page.set_viewport_size(SCREEN | {"height": self.page.evaluate(height) + 200})
+        panel = "document.querySelector('.jp-Notebook .jp-WindowedPanel-outer')"
+        height = self.page.evaluate(f"() => {panel}.scrollHeight")
+        self.page.set_viewport_size(SCREEN | {"height": height + 200})
+        self.page.evaluate(f"() => {{ {panel}.scrollTop = 0; }}")
         self.page.wait_for_timeout(500)
         self.page.screenshot(path=self.path(what))
         self.page.set_viewport_size(SCREEN)
 
+    def dark_picture(self):
+        """Take a picture of the whole notebook in JupyterLab's dark theme."""
+        self._change_theme("Dark")
+        self.picture("dark")
+        self._change_theme("Light")  # the theme would stay for the next notebook
+
+    def _change_theme(self, name: str):
+        self.command("apputils:change-theme", theme=f"JupyterLab {name}")
+        theme = f'[data-jp-theme-light="{str(name == "Light").lower()}"]'
+        self.page.wait_for_selector(theme, state="attached")
+
     def explorers(self) -> list[Locator]:
         """Return the explorers that the notebook shows."""
         has = self.page.locator("figure figcaption")
-        return self.page.locator(".jp-OutputArea-output").filter(has=has).all()
+        return (
+            self.page.locator(".jp-OutputArea-output.jupyter-widgets, .jp-OutputArea-output:has(.jupyter-widgets)")
+            .filter(has=has)
+            .all()
+        )
 
     def command(self, command: str, **arguments):
         """Execute a command of JupyterLab without waiting for its end."""
@@ -156,7 +170,8 @@ class Notebook:
 
     def done(self) -> bool:
         cells = [cell for cell in self.cells() if cell["type"] == "code" and cell["source"].strip()]
-        failed = any(output["output_type"] == "error" for cell in cells for output in cell["outputs"])
+        outputs = [output for cell in cells for output in cell["outputs"]]
+        failed = any(output["output_type"] == "error" or NOTE in str(output.get("data")) for output in outputs)
         return (failed or all(cell["count"] for cell in cells)) and self.page.evaluate(STATUS) == "idle"
 
     def wait(self, condition, seconds: float = RUNNING):

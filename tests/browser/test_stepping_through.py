@@ -4,10 +4,11 @@ Each notebook is opened and run once, in the order of the study, and the tests u
 closes it and opens it again. Pictures of what was seen are in tests/browser/screenshots/ (not in git).
 """
 
-import re
+import json
 
 import pytest
 
+from helpers.config import ROOT
 from helpers.study import ORDER
 
 from .lab import Notebook
@@ -51,15 +52,27 @@ def test_every_picture_says_what_it_shows(notebook):
 def test_every_control_of_an_explorer_changes_what_it_shows(notebook):
     for number, explorer in enumerate(notebook.explorers()):
         explorer.scroll_into_view_if_needed()
-        for control in explorer.locator(CONTROLS).all():
-            name = control.locator("xpath=ancestor-or-self::*[contains(@class, 'widget-inline-hbox')][1]").inner_text()
+        sentences = {shown(explorer)[1]}
+        for control in [control for kind in CONTROLS for control in explorer.locator(kind).all()]:
             before = shown(explorer)
-            assert any(changes(explorer, before) for _ in moves(control)), f"{notebook.name}, explorer {number}: {name}"
+            ways = (changes(explorer, before) for _ in moves(control))
+            name = control.evaluate("e => e.closest('.jupyter-widgets').innerText")
+            assert next(ways, True) or any(ways), f"{notebook.name}, explorer {number}: {name}"
+            sentences.add(shown(explorer)[1])
+        assert len(sentences) > 1, sentences
         assert not explorer.locator("pre").count(), explorer.locator("pre").inner_text()
         explorer.screenshot(path=notebook.path(f"explorer-{number}"))
 
 
-CONTROLS = ".noUi-handle, select, input[type=checkbox], .widget-toggle-buttons"
+CONTROLS = (
+    ".widget-upload",
+    "input[type=number]",
+    ".noUi-handle",
+    "select",
+    "input[type=checkbox]",
+    ".widget-toggle-button",
+)
+FACE = ROOT / "figures" / "readme" / "faces.jpg"  # drawn ones
 
 
 def shown(explorer) -> tuple[str, str]:
@@ -78,27 +91,36 @@ def changes(explorer, before: tuple[str, str]) -> bool:
 
 
 def moves(control):
-    """Move a control of an explorer in one way after another, with the keyboard or the mouse as a person does."""
-    kind = control.evaluate("e => e.tagName")
-    if kind == "SELECT":
-        options = control.locator("option").count()
-        chosen = control.evaluate("e => e.selectedIndex")
-        for index in range(options):
-            if index != chosen:
-                control.select_option(index=index)
-                yield
-    elif kind == "INPUT":
+    """Move a control in one way after another, with the keyboard or the mouse as a person does."""
+    kind = control.evaluate("e => e.matches('input, select, button') ? e.type : 'slider'")
+    if control.evaluate("e => e.matches('.widget-upload')"):
+        with control.page.expect_file_chooser() as chooser:
+            control.click()
+        chooser.value.set_files(FACE)
+        yield
+    elif kind in ("checkbox", "submit", "button"):
         control.click()
         yield
-    elif control.locator("button").count():
-        for button in control.locator("button:not(.mod-active)").all():
-            button.click()
+    elif kind == "select-one":
+        chosen = control.evaluate("e => e.selectedIndex")
+        for index in set(range(control.locator("option").count())) - {chosen}:
+            control.select_option(index=index)
             yield
-    else:
-        for key in ("ArrowRight", "ArrowLeft", "PageUp", "PageDown"):
-            control.focus()
+    elif kind == "slider" or control.get_attribute("min") != control.get_attribute("max"):
+        for key in ("ArrowUp", "ArrowDown", "PageUp", "PageDown"):
             control.press(key)
             yield
+
+
+def test_a_picture_of_the_users_is_not_in_the_saved_notebook(notebook):
+    for explorer in notebook.explorers():
+        if explorer.locator(".widget-upload").count():
+            drawn = shown(explorer)
+            assert any(changes(explorer, drawn) for _ in moves(explorer.locator(".widget-upload")))
+            saved = json.dumps(notebook.save())
+            assert shown(explorer)[0] not in saved and "which is not saved with the notebook" in saved
+            given = shown(explorer)
+            assert any(changes(explorer, given) for _ in moves(explorer.locator(".noUi-handle").first))
 
 
 def test_saved_closed_and_opened_again_it_shows_what_it_showed(notebook):
@@ -113,11 +135,12 @@ def test_saved_closed_and_opened_again_it_shows_what_it_showed(notebook):
     assert [shown(explorer) for explorer in notebook.explorers()] == pictures
     broken = notebook.page.evaluate("() => [...document.images].filter(e => e.complete && !e.naturalWidth).length")
     assert not broken
-    notebook.dark()
-    notebook.picture("dark")
+    notebook.dark_picture()
 
 
-def outputs_of(cell: dict) -> list:
-    """Return the outputs of a cell as texts, without the numbers of widgets."""
-    texts = [str(sorted(output.get("data", output).items())) for output in cell["outputs"]]
-    return [re.sub(r"'model_id': '\w+'", "", text) for text in texts]
+def outputs_of(cell: dict) -> list[dict]:
+    """Return what the outputs of a cell show, by type, without the numbers of widgets."""
+    return [
+        {kind: shown for kind, shown in output.get("data", {"text": output.get("text")}).items() if kind != WIDGET}
+        for output in cell["outputs"]
+    ]

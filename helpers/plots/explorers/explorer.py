@@ -12,6 +12,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
+from helpers.plots.explorers.saving import PRIVATE
 from helpers.system.progress import is_watched
 
 RESOLUTION = 110  # dots per inch on the screen: a figure as wide as a page has about 740 pixels
@@ -22,13 +23,15 @@ class View(NamedTuple):
 
     `says` is a sentence or two with the numbers to notice. It stands below the figure, and is its text for those who
     cannot see it. The table, if there is one, stands below that. `limits` has, by the names of controls, the highest
-    value that makes sense now: the last page of what was selected, for example.
+    value that makes sense now: the last page of what was selected, for example. What is `private`, a picture of the
+    user's, is not saved with the notebook.
     """
 
     figure: Figure
     says: str
     table: pd.DataFrame | None = None
     limits: Mapping[str, int] = {}
+    private: bool = False
 
 
 def explore(draw: Callable[..., View], **controls):
@@ -62,13 +65,19 @@ def _show_controls(draw: Callable[..., View], controls: dict, view: View, pictur
         try:
             moved = draw(**{name: control.value for name, control in controls.items()})
             _limit(controls, moved.limits)
+            if moved.private:
+                shown.add_class(PRIVATE)  # before the picture is there
             shown.value = as_html(moved, png(moved.figure))
+            if not moved.private:
+                shown.remove_class(PRIVATE)
         except Exception:  # otherwise Jupyter hides it in its log, and the figure seems to be stuck
             shown.value = f"<pre>{html.escape(traceback.format_exc())}</pre>"
 
     _limit(controls, view.limits)
     for control in controls.values():
         control.observe(follow, names="value")
+        if control.has_trait("style") and control.style.has_trait("description_width"):
+            control.style.description_width = "initial"  # as long as the text; JupyterLab cuts it off otherwise
     row = Box(list(controls.values()), layout=Layout(flex_flow="row wrap", align_items="center"))
     explorer = VBox([row, shown])
     # A program that knows no widgets shows the image.

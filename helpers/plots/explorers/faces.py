@@ -26,7 +26,7 @@ LINES = len(ATTRIBUTES)
 HEIGHT = mosaic_height(COLUMNS, ROWS, LINES)
 ANY, YES, NO = "any", "yes", "no"
 EVERYBODY = "everybody"
-NARROW = {"width": "170px"}
+NARROW = {"width": "max-content"}
 
 
 @dataclass(frozen=True)

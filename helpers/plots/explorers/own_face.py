@@ -32,8 +32,8 @@ PLACES = ((0.005, 0.03, 0.3, 0.86), (0.32, 0.2, 0.17, 0.69), (0.505, 0.2, 0.17, 
 def try_face(checkpoints: dict[str, Checkpoint], number: int = 1):
     """Show what networks say about a drawn face or a picture of your own, cropped as CelebA's images are.
 
-    The shipped network is added to the `checkpoints`. The picture is neither written to disk nor kept in this cell's
-    output, which shows the drawn face with this `number`.
+    The shipped network is added to the `checkpoints`. The picture is neither written to disk nor saved with the
+    notebook.
     """
     networks = checkpoints | ({"the shipped network": load_checkpoint(SHIPPED)} if SHIPPED.is_file() else {})
     live = {"continuous_update": False}
@@ -83,7 +83,8 @@ def view_face(checkpoint: Checkpoint, face: Face, attribute: str, box: tuple[flo
     _show_frame(picture, face.image, box)
     _show_crop(seen, lit, pixels[0].cpu().numpy(), heat, attribute)
     _plot_probabilities(bars, probability)
-    return View(figure, face.problem + _about(face, probability) + _about_likeness(checkpoint, pixels))
+    says = face.problem + _about(face, probability) + _about_likeness(checkpoint, pixels)
+    return View(figure, says, private=face.private)
 
 
 def _show_frame(axis: Axes, image: Image.Image, box: tuple[float, float, float, float]):
