@@ -23,6 +23,7 @@ from helpers.training.loop import predict_logits
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import accuracy
 import arms
+import explorers
 import gpu
 import ideas
 import latency
@@ -300,3 +301,12 @@ def test_the_gpu_script_measures_every_network(tmp_path, monkeypatch):
     for arch in gpu.ARCHES:
         for kind in gpu.STEPS[:2]:
             assert f"step {kind}, {arch}, batch 64" in names
+
+
+def test_every_explorer_is_measured_and_its_moves_differ():
+    from helpers.plots.explorers import __all__ as every
+
+    assert sorted(name for _, name in explorers.ROWS) == sorted(every)
+    draw, moves = explorers.overfitted()
+    assert len({draw(**values).says for values in moves}) == len(moves)
+    assert explorers.measure(draw, moves[:1], 2)["moves"] == 2

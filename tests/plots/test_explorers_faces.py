@@ -112,7 +112,7 @@ def test_the_divided_persons_are_those_of_the_notebooks_table(faces):
     consistency = label_consistency(faces.table)
     divided = divided_persons(faces)
     assert {name: len(divided[name]) for name in ATTRIBUTES} == consistency["divided"].to_dict()
-    assert len(divided["everybody"]) == consistency["people"].iloc[0]
+    assert len(divided[explorer.EVERYBODY]) == consistency["people"].iloc[0]
 
 
 def test_a_person_is_shown_with_all_images_and_the_rarer_label_is_bold(faces):

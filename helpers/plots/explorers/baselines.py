@@ -1,11 +1,11 @@
-"""Explorer of notebook 02: a constant answer, chosen with five switches, and its four metrics."""
+"""Explorer of notebook 02: a constant answer, chosen with five boxes, and its four metrics."""
 
 from collections.abc import Mapping
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from ipywidgets import ToggleButton
+from ipywidgets import Checkbox
 from matplotlib.axes import Axes
 
 from helpers.config import ATTRIBUTES
@@ -29,15 +29,15 @@ class Bars(NamedTuple):
 
 
 def try_constants(targets: np.ndarray, majority: np.ndarray, best: Mapping[str, np.ndarray]):
-    """Show the four metrics of a constant answer (5,), which five switches choose, on `targets` (N, 5).
+    """Show the four metrics of a constant answer (5,), chosen with five boxes to tick, on `targets` (N, 5).
 
     It is compared with the `majority` class (5,), and per metric with the constant that is the `best` for it.
     """
-    switches = {
-        name: ToggleButton(bool(yes), description=ENGLISH.name(name), layout={"width": "120px"})
+    boxes = {
+        name: Checkbox(bool(yes), description=ENGLISH.name(name), indent=False, layout={"width": "130px"})
         for name, yes in zip(ATTRIBUTES, majority, strict=True)
     }
-    explore(partial(draw_constant, compared(targets, majority, best)), **switches)
+    explore(partial(draw_constant, compared(targets, majority, best)), **boxes)
 
 
 def compared(targets: np.ndarray, majority: np.ndarray, best: Mapping[str, np.ndarray]) -> Bars:
@@ -51,9 +51,9 @@ def score(constant: np.ndarray, targets: np.ndarray) -> dict[str, float]:
     return decision_scores(np.broadcast_to(constant, targets.shape), targets)
 
 
-def draw_constant(bars: Bars, **switches: bool) -> View:
-    """Draw the metrics of the constant that says yes where a switch is on, against the two others."""
-    constant = np.array([switches[name] for name in ATTRIBUTES], int)
+def draw_constant(bars: Bars, **boxes: bool) -> View:
+    """Draw the metrics of the constant that says yes where a box is ticked, against the two others."""
+    constant = np.array([boxes[name] for name in ATTRIBUTES], int)
     scores = score(constant, bars.targets)
     figure = new_figure(HEIGHT)
     axis = figure.add_axes((0.17, 0.32, 0.8, 0.66))

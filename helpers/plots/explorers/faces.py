@@ -25,8 +25,8 @@ MOST = 5 * COLUMNS  # images of one person that are shown
 LINES = len(ATTRIBUTES)
 HEIGHT = mosaic_height(COLUMNS, ROWS, LINES)
 ANY, YES, NO = "any", "yes", "no"
-EVERYBODY = "everybody"
-NARROW = {"width": "max-content"}
+EVERYBODY = "(everybody)"
+NARROW = {"layout": {"width": "max-content"}}
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,9 @@ class Faces:
 def browse_faces(dataset: Dataset):
     """Show the train or valid faces that have, or do not have, chosen attributes, page by page."""
     faces = Faces.of(dataset)
-    choices = {
-        name: Dropdown(options=[ANY, YES, NO], description=ENGLISH.name(name), layout=NARROW) for name in ATTRIBUTES
-    }
-    split = Dropdown(options=SHOWN, description="split", layout=NARROW)
-    page = BoundedIntText(1, min=1, description="page", layout=NARROW)
+    choices = {name: Dropdown(options=[ANY, YES, NO], description=ENGLISH.name(name), **NARROW) for name in ATTRIBUTES}
+    split = Dropdown(options=SHOWN, description="split", **NARROW)
+    page = BoundedIntText(1, min=1, description="page", **NARROW)
     explore(partial(draw_page, faces), split=split, **choices, page=page)
 
 
@@ -95,8 +93,9 @@ def browse_persons(dataset: Dataset):
     if not divided:
         explore(lambda: View(note("This copy has no identity file.", 0.6), "Nobody knows here who is on which image."))
         return
-    which = Dropdown(options=list(divided), description="divided on", value=_first_choice(divided), layout=NARROW)
-    person = BoundedIntText(1, min=1, description="person", layout=NARROW)
+    options = [(ENGLISH.name(name), name) for name in divided]
+    which = Dropdown(options=options, description="divided on", value=_first_choice(divided), **NARROW)
+    person = BoundedIntText(1, min=1, description="person", **NARROW)
     explore(partial(draw_person, faces, divided), among=which, person=person)
 
 
@@ -161,14 +160,15 @@ def try_augmentation(images: torch.Tensor):
     explore(
         partial(draw_augmented, images[:COLUMNS].cpu()),
         flip=Checkbox(True, description="mirror", indent=False, layout={"width": "90px"}),
-        degrees=_slider("rotation (°)", -3 * MAX_DEGREES, 3 * MAX_DEGREES, 10, 1),
+        degrees=_slider("rotation (°)", -3 * MAX_DEGREES, 3 * MAX_DEGREES, 10, 1, ".0f"),
         **controls,
         hue=_slider("hue", -0.16, 0.16, 0.05, 0.01),  # the formula of the hue holds up to a sixth
     )
 
 
-def _slider(name: str, low: float, high: float, value: float, step: float) -> FloatSlider:
-    return FloatSlider(value, min=low, max=high, step=step, description=name, layout={"width": "300px"})
+def _slider(name: str, low: float, high: float, value: float, step: float, shown: str = ".2f") -> FloatSlider:
+    looks = {"description": name, "readout_format": shown, "layout": {"width": "300px"}}
+    return FloatSlider(value, min=low, max=high, step=step, **looks)
 
 
 def draw_augmented(images: torch.Tensor, **values: float) -> View:

@@ -12,7 +12,6 @@ from helpers.plots.training import whole_epochs
 from helpers.plots.words import ENGLISH
 
 ALL = "all"
-WHOLE = {"description_width": "initial"}  # otherwise a long name is cut
 SHOWN = ("val_loss", "val_loss_std", "val_f1", "val_acc")
 
 
@@ -26,7 +25,7 @@ def filter_trials(table: pd.DataFrame, trainings: pd.DataFrame):
     filters = {}
     for name in FACTORS:
         values = [(ENGLISH.small(value), value) for value in sorted(table[name].unique())]
-        filters[name] = Dropdown(options=[(ALL, ALL), *values], description=ENGLISH.name(name), style=WHOLE)
+        filters[name] = Dropdown(options=[(ALL, ALL), *values], description=ENGLISH.name(name))
     rank = IntSlider(1, 1, len(table), description="trial", continuous_update=False)
 
     def draw(rank: int, **filters: str) -> View:

@@ -128,7 +128,7 @@ def compare_trainings(own: dict[str, tuple[pd.DataFrame, dict]], elsewhere: dict
     def draw(other: str) -> View:
         return view_two({name: trainings[name] for name in (first, other)})
 
-    explore(draw, other=Dropdown(options=others, description="compare with", style={"description_width": "initial"}))
+    explore(draw, other=Dropdown(options=others, description="compare with"))
 
 
 def view_two(trainings: dict[str, Training]) -> View:
