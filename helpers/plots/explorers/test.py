@@ -46,7 +46,7 @@ def move_threshold(logits: np.ndarray, targets: np.ndarray):
     explore(
         draw,
         attribute=attribute,
-        threshold=FloatSlider(0.5, **between, description="threshold", layout={"width": "400px"}),
+        threshold=FloatSlider(0.3, **between, description="threshold", layout={"width": "400px"}),
     )
 
 
@@ -103,7 +103,7 @@ def view_threshold(
 
 
 def _mark(axis: Axes, usual: pd.Series, here: pd.Series, threshold: float):
-    axis.plot(*usual, "o", mfc="white", mec=INK, ms=6, label="threshold 0.50")
+    axis.plot(*usual, "o", mfc="white", mec=INK, ms=6, label="threshold 0.50, the usual one")
     axis.plot(*here, "o", color=ACCENT, ms=7, label=f"threshold {threshold:.2f}")
 
 
