@@ -13,20 +13,22 @@ UV_VERSION := 0.13.9
 demo: setup browser
 	$(PY) -m helpers run --profile demo
 
-# As root, JupyterLab starts only when it is told so.
+# As root, JupyterLab starts only when it is told so. PASSIVE lets waiting threads sleep, as `run` does (see the manual).
 lab: setup
-	$(VENV)/bin/jupyter lab --ServerApp.root_dir="$(CURDIR)" notebooks/01_data.ipynb \
+	OMP_WAIT_POLICY=PASSIVE $(VENV)/bin/jupyter lab --ServerApp.root_dir="$(CURDIR)" notebooks/01_data.ipynb \
 	  $(if $(filter 0,$(shell id -u)),--allow-root)
 
+# One process per core, with one thread each. Tests of one group share something slow to make, and stay in one process.
+PYTEST = OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist loadgroup
+
 test: setup
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow and not browser" -n auto
-	$(PY) -m pytest -m slow
+	$(PYTEST)
 
 test-browser: setup browser
 	$(PY) -m pytest -m browser
 
 check: lint
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow and not browser" -n auto
+	$(PYTEST) -m "not slow and not browser"
 
 # Takes about a quarter of an hour. With `.venv/bin/pip install -e '.[bench]'`, against Lightning and fastai too.
 bench: setup
@@ -35,7 +37,7 @@ bench: setup
 setup: $(VENV)/.installed
 
 # The lock is installed by uv, in a minute; where uv cannot reach the packages, by pip. JupyterLab is told to save
-# figures in place of widgets, which end with the kernel.
+# figures in the places of widgets, which end with the kernel.
 $(VENV)/.installed: requirements.txt pyproject.toml notebooks/jupyter_server.json
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
 	  { echo "error: Python 3.11 or later is needed; this is $$($(PYTHON) --version). Try make PYTHON=python3.12"; exit 1; }
@@ -66,7 +68,7 @@ lint: setup
 
 # Renew requirements.txt from pyproject.toml.
 lock: setup
-	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev --extra fetch \
+	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev --extra fetch --extra scale \
 	  --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.txt
 
 clean:

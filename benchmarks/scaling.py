@@ -1,9 +1,10 @@
 """How does the error fall with the number of training images? `python benchmarks/scaling.py --data-root DIR`
 
 The course's network and recipe, and `fine` (arms.py), are trained for 20 epochs on nested random subsets of the train
-images, and measured on all of valid at the epoch with the lowest valid loss, from the tenth on. The images are drawn
-one by one and not by person. A training that is done is kept in the JSON file and not repeated, and one that was interrupted continues,
-so that this may be stopped and started at will, on a CPU or a GPU. forecast.py fits a curve to the results.
+images. The epoch is that with the lowest loss on 2,000 valid images, from the tenth epoch on, and is then measured on
+all of valid. The images are drawn one by one and not by person. A training that is done is kept in the JSON file and
+not repeated, and one that was interrupted continues, so that this may be stopped and started at will, on a CPU or a
+GPU. forecast.py fits a curve to the results.
 
 Every training of `fine` also serves `fine_unaveraged`: the same weights without their moving average (EMA).
 """
@@ -31,9 +32,9 @@ NETWORKS = {  # what one training serves: each name with what it predicts with
     "course": {"course": ARMS["course"].config},
     "fine": {"fine": ARMS["fine"].config, "fine_unaveraged": ARMS["fine"].config.but(ema=0.0)},
 }
-FIRST = 10  # earlier epochs are not measured: none of them is the best, and measuring takes longer than training here
-WATCHED = 128  # `fit` measures these alone: `Look` measures all of valid
-COMPARED = 6_674  # at most so many training images are measured without augmentation, as many as valid has
+FIRST = 10  # no earlier epoch is measured: with few training images, measuring takes longer than training
+WATCHED = 2_000  # valid images on which an epoch is chosen, and train images that are measured without augmentation
+IN_PASSING = 64  # valid images that `fit` itself measures after each epoch, for its messages
 
 
 def main(arguments: list[str] | None = None):
@@ -81,10 +82,11 @@ def train_on(name: str, size: int, seed: int, train: Split, valid: Split, precis
     config = configs[name].but(mirror=False)
     model = build_for(config, train.device)
     # An epoch is chosen without the mirror image, which halves the time that measuring takes.
-    look = LateLook(model, {one: each.but(mirror=False) for one, each in configs.items()}, valid)
+    plainly = {one: each.but(mirror=False) for one, each in configs.items()}
+    look = LateLook(model, plainly, subset(valid, min(WATCHED, len(valid)), 0))
     label, state = f"{name} on {size:,} images, seed {seed}", FOLDER / f"{name}-{size}-{seed}.state"
     with IDEAS[", ".join(ARMS[name].ideas)]():
-        few = valid.subset(range(min(WATCHED, len(valid))))
+        few = subset(valid, min(IN_PASSING, len(valid)), 0)
         history = fit(model, images, few, config, on_epoch=look, label=label, resume=state)
     rows = []
     for one, each in configs.items():
@@ -106,7 +108,7 @@ def persons(split: Split) -> int | None:
 def measured(model: torch.nn.Module, config: Config, images: Split, valid: Split) -> dict:
     """Return the scores on valid, and on training images as they are, in fp32 as the network predicts."""
     network = Mirrored(model) if config.mirror else model
-    few = subset(images, min(COMPARED, len(images)), 0)
+    few = subset(images, min(WATCHED, len(images)), 0)
     found = {}
     for where, split in (("valid", valid), ("train", few)):
         logits, truth = predict_logits(network, split, "fp32"), split.targets.cpu().numpy()

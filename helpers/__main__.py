@@ -26,7 +26,7 @@ AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Read a subs
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Language = Annotated[str, typer.Option(help="Language of the report: fr or en.")]
 Weights = Annotated[
-    Path, typer.Option(help="A checkpoint of this study.", show_default="the network trained on a tenth of CelebA")
+    Path, typer.Option(help="A checkpoint of this study.", show_default="the network trained on a third of CelebA")
 ]
 Author = Annotated[str, typer.Option(help="Name on the title page of the report.")]
 Course = Annotated[str, typer.Option(help="Course on the title page of the report.")]

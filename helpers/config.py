@@ -43,8 +43,8 @@ NOTEBOOKS = ROOT / "notebooks"
 HOME = (folder_named_by("CELEBA_STUDY_HOME") or ROOT).resolve()
 RUNS, FIGURES, CHECKPOINTS, DATA = (HOME / name for name in ("runs", "figures", "checkpoints", "data"))
 
-# The compact network trained on a tenth of CelebA. It is kept in git and is the default checkpoint for predictions.
-SHIPPED = ROOT / "checkpoints" / "compact-celeba-tenth.pt"
+# A network trained on a third of CelebA. It is kept in git and is the default checkpoint for predictions.
+SHIPPED = ROOT / "checkpoints" / "fine-celeba-third.pt"
 
 # CelebA's own file names; the drawn faces use them too
 ATTRIBUTE_FILE = "list_attr_celeba.txt"

@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import json
+from collections.abc import Collection
 from typing import NamedTuple
 
 import torch
@@ -13,6 +14,7 @@ from helpers.config import NOTEBOOKS, Config, check_parameters, known
 from helpers.data.celeba import Dataset, open_dataset
 from helpers.run import Run
 from helpers.system.devices import choose_device, set_seed
+from helpers.system.progress import is_logged
 
 __all__ = ["Session", "start"]
 
@@ -66,7 +68,7 @@ def start(notebook: str, namespace: dict) -> Session:
     """Check the parameters of a notebook, choose the device, set the seed, and open the dataset and the run.
 
     `namespace` is the notebook's `globals()`, which contains its parameters; those that its profile sets are changed
-    there. Parameters that are None are not set: the configuration then keeps the course's value. Raises StudyError if
+    there. (Under papermill, only a profile that is passed as a parameter counts, not the notebook's own.) Parameters that are None are not set: the configuration then keeps the course's value. Raises StudyError if
     a parameter is wrong, or if the dataset or the device is missing.
     """
     from helpers.notebook import prepare  # half a second of matplotlib that the command line can do without
@@ -75,7 +77,10 @@ def start(notebook: str, namespace: dict) -> Session:
     prepare()
     defaults = notebook_parameters(notebook)
     parameters = check_parameters(notebook, {name: namespace[name] for name in defaults}, defaults)
-    if changes := set_by_profile(notebook, parameters, defaults):
+    passed = _passed_by_papermill(namespace)
+    if is_logged() and "profile" not in passed:
+        parameters["profile"] = ""
+    if changes := set_by_profile(notebook, parameters, defaults, passed):
         print(f"Set by the profile {parameters['profile']}: {', '.join(f'{k} = {v!r}' for k, v in changes.items())}")
     parameters |= changes
     namespace.update(changes)
@@ -89,13 +94,23 @@ def start(notebook: str, namespace: dict) -> Session:
     return Session(run, dataset, device, config, run.checks)
 
 
-def set_by_profile(notebook: str, parameters: dict, defaults: dict) -> dict:
-    """Return the parameters that the notebook's profile sets, except those that have another value than in its cell."""
+def set_by_profile(notebook: str, parameters: dict, defaults: dict, passed: Collection[str] = ()) -> dict:
+    """Return the parameters that the notebook's profile sets, except those that the user has set.
+
+    These have another value than in the notebook's cell, or were `passed` by papermill.
+    """
     if not parameters["profile"]:
         return {}
     profile = load_profile(parameters["profile"])
     values = profile.get("all", {}) | profile.get(notebook, {})
-    return {name: value for name, value in values.items() if parameters[name] == defaults[name] != value}
+    left = {name for name, value in parameters.items() if value == defaults[name]} - set(passed)
+    return {name: value for name, value in values.items() if name in left and value != defaults[name]}
+
+
+def _passed_by_papermill(namespace: dict) -> set[str]:
+    """Return the names that papermill has set, in a cell of its own that begins with a comment."""
+    cells = [cell for cell in namespace.get("In", []) if cell.startswith("# Parameters")]
+    return {node.id for cell in cells for node in ast.walk(ast.parse(cell)) if isinstance(node, ast.Name)}
 
 
 def load_profile(name: str) -> dict:

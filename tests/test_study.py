@@ -47,6 +47,14 @@ def test_a_profile_sets_what_was_left_as_it_is_in_the_notebook_too(namespace, ca
     assert "Set by the profile demo: schedule = 'one_cycle', max_epochs = 5" in capsys.readouterr().out
 
 
+def test_what_papermill_passes_is_never_replaced_and_without_a_profile_nothing_is(namespace, monkeypatch):
+    monkeypatch.setattr(study, "is_logged", lambda: True)
+    cell = "# Parameters\nmax_epochs = 20\nrun_name = 'mine'\n"
+    assert study.start("06_final", namespace | {"profile": "demo", "In": ["", cell]})[3].batch_size == 64
+    config = study.start("06_final", namespace | {"profile": "demo", "In": ["", cell + "profile = 'demo'\n"]})[3]
+    assert config.max_epochs == 20 and config.batch_size == 16
+
+
 @pytest.mark.parametrize("profile", ["full", ""])
 def test_the_full_profile_and_none_leave_the_courses_protocol(namespace, profile, capsys):
     assert study.start("06_final", namespace | {"profile": profile})[3].max_epochs == 20

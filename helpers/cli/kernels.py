@@ -15,11 +15,9 @@ from helpers.system import progress
 
 KERNEL = "python3"
 
-# What a kernel imports while it waits: all that takes long. `helpers` is not left in the notebook's namespace.
-IMPORTED = (
-    *("helpers.study", "helpers.plots", "helpers.notebook", "helpers.report"),
-    *("torch._dynamo", "torch.utils.flop_counter", "torch.utils.tensorboard", "torchinfo"),
-)
+# What a kernel imports while it waits: what takes long and most notebooks need. PyTorch imports torch._dynamo, which
+# takes as long as torch itself, when the first optimizer is made. No name is left in the notebook's namespace.
+IMPORTED = ("helpers.study", "helpers.notebook", "matplotlib.pyplot", "torch._dynamo", "torch.utils.tensorboard")
 
 
 class Kernels:

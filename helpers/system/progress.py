@@ -1,6 +1,5 @@
 """Progress: what moves for a person who watches, in a terminal or in Jupyter, and plain lines for a log."""
 
-import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -9,27 +8,31 @@ from typing import Any
 
 from tqdm.std import tqdm
 
-PLAIN = "CELEBA_STUDY_PLAIN"  # set by the pipeline for the kernels it starts
+PLAIN = "CELEBA_STUDY_PLAIN"  # set by the pipeline for the kernels it starts, and by trainings on Ray
 
 
 @cache
-def is_logged() -> bool:
-    """Return whether the output goes to a log, because the pipeline or papermill runs this process."""
-    if os.environ.get(PLAIN):
-        return True
-    try:
-        import psutil  # comes with Jupyter's kernel, which papermill needs
-    except ImportError:
-        return False
-    with contextlib.suppress(psutil.Error, AttributeError):
-        return any("papermill" in part for part in psutil.Process().parent().cmdline())
-    return False
-
-
 def is_watched() -> bool:
-    """Return whether a person watches the output in Jupyter: then it may move, and have controls."""
+    """Return whether a person watches the output in a notebook: then it may move, and have controls.
+
+    The programs that people use (JupyterLab, VS Code, Colab) say with each cell which one it is, or have a module of
+    their own in the kernel. Those that run a whole notebook (papermill, nbconvert) do not.
+    """
+    kernel = _kernel()
+    if kernel is None or os.environ.get(PLAIN):
+        return False
+    return "cellId" in kernel.get_parent("shell").get("metadata", {}) or "google.colab" in sys.modules
+
+
+def is_logged() -> bool:
+    """Return whether the output goes to a log: the pipeline, papermill or a script runs this process."""
+    return bool(os.environ.get(PLAIN)) or (_kernel() is not None and not is_watched())
+
+
+def _kernel() -> Any:
+    """Return the Jupyter kernel that this process is, or None."""
     ipython = sys.modules.get("IPython")
-    return ipython is not None and hasattr(ipython.get_ipython(), "kernel") and not is_logged()
+    return getattr(ipython.get_ipython(), "kernel", None) if ipython else None
 
 
 class Shown:

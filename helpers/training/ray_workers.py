@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 import warnings
@@ -77,6 +78,7 @@ def connected(image_bytes: int) -> Iterator[Any]:
     before = signal.getsignal(signal.SIGTERM)
     try:
         with _failure_explained(address):
+            _refuse_unreachable(address)
             # The code travels with the trainings, so that every worker runs the code of this process.
             environment = {"py_modules": [helpers], "env_vars": {"CELEBA_STUDY_HOME": str(HOME)}}
             ray.init(runtime_env=environment, log_to_driver=False, logging_level=logging.ERROR, **options)
@@ -100,6 +102,13 @@ def _import_ray() -> Any:
     return ray
 
 
+def _refuse_unreachable(address: str | None):
+    """Raise OSError if nothing answers at an address such as 10.0.0.5:6379, which Ray would try for many minutes."""
+    host, _, port = (address or "").rpartition(":")
+    if host and port.isdigit() and "://" not in host:
+        socket.create_connection((host, int(port)), timeout=10).close()
+
+
 @contextlib.contextmanager
 def _failure_explained(address: str | None):
     """Turn any failure to start Ray or to connect to it into a StudyError."""
@@ -110,7 +119,8 @@ def _failure_explained(address: str | None):
         if address:
             raise StudyError(
                 f"The Ray cluster at RAY_ADDRESS={address} cannot be used ({reason}). Start it as docs/scale.md "
-                'describes, or unset RAY_ADDRESS to train on this machine, or choose workers="none".'
+                "describes, set RAY_AUTH_MODE=token if it asks for a token, or unset RAY_ADDRESS to train on this "
+                "machine."
             ) from error
         raise StudyError(
             f'Ray could not be started on this machine ({reason}). Try again, or choose workers="none".'

@@ -207,7 +207,7 @@ def test_a_failing_notebook_stops_the_run_keeps_its_traceback_and_from_goes_on(o
     (own_notebooks / "fail").unlink()
     told = capsys.readouterr().out
     assert "first" in told and "01_data (1/2): it is not done" in told
-    pipeline.run_study(Study("demo", run_name="stumble"))
+    pipeline.run_study(Study("demo", run_name="stumble"))  # the failure left the run unlocked
     journal = json.loads((folder / "run.json").read_text())
     assert journal["notebooks"]["05_grid"]["status"] == "done" and len(journal["commands"]) == 2
     told = capsys.readouterr().out
@@ -233,13 +233,6 @@ def test_a_dataset_that_vanishes_between_two_notebooks_is_named_and_what_is_done
     pipeline.run_study(asked)
     told = capsys.readouterr().out
     assert "01_data (1/2): done before" in told and "05_grid (2/2): it is not done" in told
-
-
-@pytest.mark.slow
-def test_the_lock_is_free_again_after_a_failure(own_notebooks, drawn):
-    for _ in range(2):
-        with pytest.raises(StudyError, match="ZeroDivisionError"):
-            pipeline.run_study(Study("demo", run_name="again", only="05_grid"))
 
 
 @pytest.mark.slow

@@ -3,10 +3,14 @@
 import builtins
 import io
 import os
+import sys
+from types import ModuleType, SimpleNamespace
 
+import ipywidgets
 import numpy as np
 import pytest
 import torch
+from ipywidgets import Box
 from PIL import Image
 
 from helpers.config import ATTRIBUTES, Config
@@ -16,8 +20,9 @@ from helpers.data.rgb import GREY
 from helpers.evaluation.metrics import probabilities
 from helpers.models.checkpoints import Checkpoint
 from helpers.models.networks import build_for
-from helpers.plots.explorers import own_face
-from helpers.plots.explorers.own_face import Face, Faces, crop, drawn_face, frame, read_face, view_face
+from helpers.plots.explorers import face_choice, own_face
+from helpers.plots.explorers.face_choice import Face, FaceChoice, drawn_face, read_face
+from helpers.plots.explorers.own_face import crop, frame, view_face
 
 
 def a_png(image: Image.Image) -> bytes:
@@ -26,7 +31,7 @@ def a_png(image: Image.Image) -> bytes:
     return content.getvalue()
 
 
-def upload(faces: Faces, data: bytes):
+def upload(faces: FaceChoice, data: bytes):
     """Do what the browser does when a picture was chosen."""
     facts = {"name": "me.png", "type": "image/png", "size": len(data), "last_modified": 0}
     faces.upload.set_state({"value": [facts | {"content": memoryview(data)}]})
@@ -91,7 +96,7 @@ def test_a_face_unlike_the_training_images_is_told(checkpoint, monkeypatch):
 
 
 def test_an_uploaded_picture_is_shown_and_leaves_the_button():
-    faces, seen = Faces(1), []
+    faces, seen = FaceChoice(1), []
     faces.observe(lambda change: seen.append(change["new"]), names="value")
     upload(faces, a_png(Image.new("RGB", (400, 300), (10, 200, 30))))
     assert [face.origin for face in seen] == ["your picture"]  # drawn once, and not once more for the cleared button
@@ -100,7 +105,7 @@ def test_an_uploaded_picture_is_shown_and_leaves_the_button():
 
 @pytest.mark.parametrize("data", [b"", b"no picture", a_png(Image.new("RGB", (90, 90)))[:60], b"GIF89a"])
 def test_a_broken_upload_is_a_sentence_and_the_face_stays(data, checkpoint):
-    faces = Faces(1)
+    faces = FaceChoice(1)
     upload(faces, data)
     assert faces.value.image == drawn_face(1).image and faces.value.problem.startswith("Your file is ")
     view = view_face(checkpoint, faces.value, "Male", frame(faces.value.image.size, 50, 50, 1))
@@ -108,7 +113,7 @@ def test_a_broken_upload_is_a_sentence_and_the_face_stays(data, checkpoint):
 
 
 def test_moving_the_slider_forgets_the_picture():
-    faces = Faces(1)
+    faces = FaceChoice(1)
     upload(faces, a_png(Image.new("RGB", (400, 300))))
     faces.number.value = 2
     assert faces.value == drawn_face(2) and faces.value.problem == ""
@@ -121,7 +126,7 @@ def test_a_large_picture_is_reduced_and_turned_upright():
     content = io.BytesIO()
     sideways.save(content, "JPEG", exif=exif)
     image = read_face(content.getvalue(), drawn_face(1)).image
-    assert max(image.size) <= own_face.MOST_SIDE and image.height > image.width
+    assert max(image.size) <= face_choice.MOST_SIDE and image.height > image.width
 
 
 def test_nothing_of_the_picture_is_written_to_disk_or_sent_to_the_browser(checkpoint, monkeypatch):
@@ -137,7 +142,7 @@ def test_nothing_of_the_picture_is_written_to_disk_or_sent_to_the_browser(checkp
             written.append(path)
         return real_os_open(path, flags, *more, **options)
 
-    faces = Faces(1)
+    faces = FaceChoice(1)
     monkeypatch.setattr(builtins, "open", watched)
     monkeypatch.setattr(io, "open", watched)
     monkeypatch.setattr(os, "open", watched_os)
@@ -145,6 +150,29 @@ def test_nothing_of_the_picture_is_written_to_disk_or_sent_to_the_browser(checkp
     view_face(checkpoint, faces.value, "Male", frame(faces.value.image.size, 50, 50, 1)).figure.savefig(io.BytesIO())
     assert faces.value.origin == "your picture" and not written
     assert "value" not in faces.get_state() and not faces.upload.get_state()["value"]
+
+
+def test_a_webcam_is_offered_where_its_package_is_and_is_off_after_the_photo(monkeypatch):
+    assert FaceChoice(1).webcam not in FaceChoice(1).children
+    cameras = ModuleType("ipywebrtc")
+    cameras.CameraStream = SimpleNamespace(facing_user=lambda audio: Box())
+    cameras.ImageRecorder = lambda stream, format: Recorder(image=ipywidgets.Image())
+    monkeypatch.setitem(sys.modules, "ipywebrtc", cameras)
+    monkeypatch.setattr(face_choice, "find_spec", lambda name: name == "ipywebrtc")
+    faces = FaceChoice(1)
+    faces.webcam.value = True
+    *_, stream, recorder = faces.children
+    recorder.image.value = a_png(Image.new("RGB", (640, 480)))
+    assert faces.value.image.size == (640, 480) and faces.value.origin == "your picture"
+    assert faces.children == faces.chosen and stream.comm is None and recorder.comm is None
+
+
+class Recorder(Box):
+    """A stand-in for the recorder: a widget with the image that it takes."""
+
+    def __init__(self, image: ipywidgets.Image):
+        super().__init__()
+        self.image = image
 
 
 def test_the_drawn_faces_differ_and_are_the_same_each_time():

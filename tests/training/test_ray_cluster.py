@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -26,6 +27,7 @@ pytestmark = [
 ]
 
 CONFIG = Config(batch_size=8, device="cpu")
+AUTHENTICATION = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}  # without it, Ray writes one into the home
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -36,7 +38,7 @@ from helpers.data.celeba import open_dataset
 from helpers.training import grid
 folder, epochs, dropouts = Path(sys.argv[1]), int(sys.argv[2]), [float(value) for value in sys.argv[3:]]
 cpu, config = torch.device("cpu"), Config(batch_size=8, device="cpu", max_epochs=epochs)
-train, valid = (load_split(open_dataset("drawn"), name, cpu).subset(range(24)) for name in ("train", "valid"))
+train, valid = (load_split(open_dataset("drawn"), name, cpu).subset(range(16)) for name in ("train", "valid"))
 trials = grid.grid_trials(config, [0.001], [1e-5], [8], dropouts)
 states = lambda name: folder / "resume" / f"{name}.pt"
 table = grid.run_grid(trials, train, valid, folder / "grid.jsonl", "faces", resume=states, workers="ray")
@@ -47,7 +49,7 @@ table.to_pickle(folder / "table.pkl")
 @contextlib.contextmanager
 def program(folder: Path, epochs: int, *dropouts: float, **variables: str):
     """Train a grid on Ray in a process of its own, which logs to a file beside the results."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "CELEBA_STUDY_PLAIN": "1"} | variables
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "CELEBA_STUDY_PLAIN": "1"} | AUTHENTICATION | variables
     command = [sys.executable, "-c", PROGRAM, folder, epochs, *dropouts]
     with (
         open(folder / "log", "w") as log,
@@ -68,24 +70,32 @@ def wait_until(condition, seconds: float = 120):
 
 
 @contextlib.contextmanager
-def cluster(folder: Path):
+def cluster():
     """Start a cluster of two nodes with one CPU core each; yield its address and the process of the second node."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    port = address.partition(":")[2]
-    head = ("--head", f"--port={port}", "--include-dashboard=false", "--ray-client-server-port=0", "--temp-dir", folder)
-    with node(*head), node(f"--address={address}") as second:
-        yield address, second
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:  # the names of Ray's sockets are long
+        with node(folder, "--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={folder}"):
+            wait_until(lambda: is_open(port))
+            with node(folder, f"--address=127.0.0.1:{port}") as second:
+                yield f"127.0.0.1:{port}", second
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as asking:
+        return asking.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextlib.contextmanager
-def node(*arguments):
-    command = [Path(sys.executable).with_name("ray"), "start", *arguments, "--num-cpus=1", "--block"]
+def node(folder: str, *arguments: str):
+    command = [str(Path(sys.executable).with_name("ray")), "start", *arguments, "--num-cpus=1", "--block"]
     command += ["--node-ip-address=127.0.0.1", "--disable-usage-stats"]
-    silent = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    # In a session of its own, so that all its processes can be killed as one group.
-    with subprocess.Popen([*map(str, command)], start_new_session=True, **silent) as process:
+    options = {"env": os.environ | AUTHENTICATION, "stdin": subprocess.DEVNULL}
+    with (
+        open(f"{folder}/{arguments[0]}.log", "w") as log,
+        subprocess.Popen(command, stdout=log, stderr=log, **options) as process,
+    ):
         try:
             yield process
         finally:
@@ -93,10 +103,11 @@ def node(*arguments):
 
 
 def kill(node: subprocess.Popen):
-    for child in psutil.Process(node.pid).children(recursive=True):  # workers are in groups of their own
-        child.kill()
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(node.pid, signal.SIGKILL)
+    """Kill a node's processes, all at once as in a power cut."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for process in [psutil.Process(node.pid), *psutil.Process(node.pid).children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def trained_here(splits, epochs: int, dropouts, folder: Path) -> pd.DataFrame:
@@ -104,7 +115,7 @@ def trained_here(splits, epochs: int, dropouts, folder: Path) -> pd.DataFrame:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        train, valid = (splits[name].subset(range(24)) for name in ("train", "valid"))
+        train, valid = (splits[name].subset(range(16)) for name in ("train", "valid"))
         trials = grid.grid_trials(CONFIG.but(max_epochs=epochs), [0.001], [1e-5], [8], dropouts)
         return grid.run_grid(trials, train, valid, folder / "here.jsonl", "faces")
     finally:
@@ -114,7 +125,7 @@ def trained_here(splits, epochs: int, dropouts, folder: Path) -> pd.DataFrame:
 def test_a_grid_goes_to_its_end_while_a_node_dies_with_nothing_lost_and_nothing_twice(drawn, splits, tmp_path):
     dropouts = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
     results = tmp_path / "grid.jsonl"
-    with cluster(tmp_path / "ray") as (address, second), program(tmp_path, 6, *dropouts, RAY_ADDRESS=address) as driver:
+    with cluster() as (address, second), program(tmp_path, 12, *dropouts, RAY_ADDRESS=address) as driver:
         workers = wait_until(lambda: [p for p in psutil.Process(second.pid).children(recursive=True) if trains(p)])
         wait_until(results.exists)
         assert workers[0].is_running() and driver.poll() is None
@@ -122,11 +133,13 @@ def test_a_grid_goes_to_its_end_while_a_node_dies_with_nothing_lost_and_nothing_
         assert driver.wait(120) == 0, (tmp_path / "log").read_text()
     lines = [json.loads(line) for line in results.read_text().splitlines()]
     assert sorted(line["dropout"] for line in lines) == list(dropouts)
-    table, expected = pd.read_pickle(tmp_path / "table.pkl"), trained_here(splits, 6, dropouts, tmp_path)
+    table, expected = pd.read_pickle(tmp_path / "table.pkl"), trained_here(splits, 12, dropouts, tmp_path)
     untimed = ["seconds", "history"]
     assert table.drop(columns=untimed).equals(expected.drop(columns=untimed))
-    log = (tmp_path / "log").read_text().splitlines()
-    assert [line.partition(" lr")[0] for line in log] == [f"trial {number}/6" for number in range(1, 7)]  # no noise
+    log = (tmp_path / "log").read_text()
+    assert "the node it was running on is dead" in log  # a training was running there, and Ray says so
+    told = [line.partition(" lr")[0] for line in log.splitlines() if line.startswith("trial")]
+    assert told == [f"trial {number}/6" for number in range(1, 7)]
 
 
 def trains(process: psutil.Process) -> bool:

@@ -38,6 +38,7 @@ def ray():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ray_workers, "cores", lambda: WORKERS)
         patch.delenv("RAY_ADDRESS", raising=False)
+        patch.setenv("RAY_AUTH_TOKEN", "0" * 64)  # without it, Ray writes one into the home
         with ray_workers.connected(IMAGES * 12_288):
             yield ray
 
@@ -153,7 +154,7 @@ def test_a_gpu_is_asked_for_only_where_there_is_one(ray):
 
 
 def test_an_interruption_saves_what_is_trained_and_the_next_call_ends_with_the_same_bits(few, tmp_path):
-    config, states = CONFIG.but(max_epochs=30), tmp_path / "resume"
+    config, states = CONFIG.but(max_epochs=8), tmp_path / "resume"
     call = functools.partial(fit_seeds, [43, 44], *few, config, lambda name: states / f"{name}.pt", "ray")
 
     def interrupt_when_trained():

@@ -67,6 +67,13 @@ def test_without_ray_the_message_says_what_to_install(monkeypatch):
         list(run_trials(jobs(1), (), workers="ray"))
 
 
+def test_a_cluster_that_does_not_answer_is_named(monkeypatch):
+    pytest.importorskip("ray", reason="needs the extra scale")
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(StudyError, match=r"The Ray cluster at RAY_ADDRESS=127\.0\.0\.1:1 cannot be used \("):
+        list(run_trials(jobs(1), (), workers="ray"))
+
+
 def test_ray_is_imported_only_when_it_is_asked_for(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     importlib.reload(ray_workers)

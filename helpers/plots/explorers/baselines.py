@@ -12,7 +12,7 @@ from helpers.config import ATTRIBUTES
 from helpers.evaluation.metrics import decision_scores
 from helpers.plots.explorers.explorer import View, explore
 from helpers.plots.explorers.mosaic import new_figure
-from helpers.plots.style import ACCENT, INK, SMALLEST
+from helpers.plots.style import ACCENT, INK
 from helpers.plots.words import ENGLISH
 
 METRICS = ("mean_accuracy", "exact_match", "micro_f1", "macro_f1")
@@ -65,9 +65,10 @@ def draw_constant(bars: Bars, **switches: bool) -> View:
 
 def _draw(axis: Axes, scores: dict[str, float], bars: Bars):
     values = np.nan_to_num([scores[metric] for metric in METRICS])
-    drawn = axis.barh(range(len(METRICS)), values, 0.62, color="#8fc3e0", label="your constant")
-    labels = ["not defined" if np.isnan(scores[metric]) else f"{scores[metric]:.3f}" for metric in METRICS]
-    axis.bar_label(drawn, labels, padding=3, fontsize=SMALLEST + 1, backgroundcolor="#ffffffc0")
+    axis.barh(range(len(METRICS)), values, 0.62, color="#8fc3e0", label="your constant")
+    for row, metric in enumerate(METRICS):  # at the left, where the marks are not
+        shown = "not defined" if np.isnan(scores[metric]) else f"{scores[metric]:.3f}"
+        axis.text(0.008, row, shown, va="center")
     looks = (("majority class", bars.majority, INK, (0, (2, 1))), ("best constant", bars.best, ACCENT, "-"))
     for label, values_of, colour, dash in looks:
         for row, metric in enumerate(METRICS):

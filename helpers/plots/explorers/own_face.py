@@ -1,96 +1,39 @@
 """Explorer of 07_test: what does a network say about a face of your own, and where does it look?
 
-A picture that is uploaded stays in the memory of the kernel: nothing is written to disk.
+The face comes from a `FaceChoice`. A picture stays in the memory of the kernel: nothing is written to disk.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from ipywidgets import Dropdown, FileUpload, FloatSlider, HBox, IntSlider
+from ipywidgets import Dropdown, FloatSlider, IntSlider
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from PIL import Image
-from traitlets import Any
 
 from helpers.config import ATTRIBUTES, IMAGE_SIZE, SHIPPED
 from helpers.data.batches import Split
 from helpers.data.drawn.canvas import EYE_X, EYES, HEIGHT, WIDTH
-from helpers.data.drawn.people import draw_person
-from helpers.data.drawn.photos import draw_photo
-from helpers.data.drawn.portrait import draw_face
-from helpers.data.rgb import GREY, Unreadable, read_rgb
+from helpers.data.rgb import GREY
 from helpers.evaluation.gradcam import grad_cam
 from helpers.evaluation.metrics import probabilities
 from helpers.models.checkpoints import Checkpoint, load_checkpoint
 from helpers.models.familiarity import distances
 from helpers.plots.explorers.explorer import View, explore
+from helpers.plots.explorers.face_choice import Face, FaceChoice
 from helpers.plots.explorers.mosaic import new_figure
 from helpers.plots.style import ACCENT, SMALLEST, SOFT, SPLIT_COLOURS
 from helpers.plots.words import ENGLISH
 from helpers.training.loop import predict_logits
 
-MOST_SIDE = 640  # pixels of a picture that are kept: enough for any crop of 64 x 64
 # Of the picture, the crop, the map and the bars in the figure
 PLACES = ((0.005, 0.03, 0.3, 0.86), (0.32, 0.2, 0.17, 0.69), (0.505, 0.2, 0.17, 0.69), (0.805, 0.2, 0.19, 0.69))
-RATES = {"male": 0.5, "young": 0.6, "smiling": 0.5, "hat": 0.3, "glasses": 0.3}  # of the faces drawn here
-
-
-class Face(NamedTuple):
-    """A picture with a face, or the reason why there is none."""
-
-    image: Image.Image
-    origin: str
-    problem: str = ""
-
-
-class Faces(HBox):
-    """The control that chooses the face (`value`): a slider for the drawn ones, and a button for a picture."""
-
-    value = Any()  # a Face; not among the traits that go to the browser
-
-    def __init__(self, number: int):
-        self.number = IntSlider(number, 0, 999, description="drawn face", continuous_update=False)
-        self.upload = FileUpload(accept="image/*", description="your picture")
-        super().__init__([self.number, self.upload])
-        self.value = drawn_face(number)
-        self.number.observe(self._draw, names="value")
-        self.upload.observe(self._take, names="value")
-
-    def _draw(self, change):
-        self.value = drawn_face(change["new"])
-
-    def _take(self, change):
-        """Read an uploaded picture, and clear it from the button, whose content the browser could save."""
-        if change["new"]:
-            data = bytes(change["new"][0]["content"])
-            self.upload.value = ()
-            self.value = read_face(data, self.value)
-
-
-def drawn_face(number: int) -> Face:
-    """Return the drawn face with this number, which is not one of the dataset's."""
-    rng = np.random.default_rng(np.random.SeedSequence([number, 3]))  # the dataset's have 0, 1 and 2 in this place
-    is_so = {name: bool(rng.random() < rate) for name, rate in RATES.items()}
-    person = draw_person(rng, is_so.pop("male"), is_so.pop("young"))
-    return Face(draw_face(rng, person, draw_photo(rng, person, **is_so)), f"drawn face {number}")
-
-
-def read_face(data: bytes, otherwise: Face) -> Face:
-    """Decode a picture of any size and format; if that fails, return the face shown so far with the reason."""
-    try:
-        image = read_rgb(data, (MOST_SIDE, MOST_SIDE)).image
-    except Unreadable as error:
-        return otherwise._replace(problem=f"Your file is {error.what}, so the picture stays. {error.do} ")
-    image.thumbnail((MOST_SIDE, MOST_SIDE))
-    return Face(image, "your picture")
 
 
 def try_face(checkpoints: dict[str, Checkpoint], number: int = 1):
     """Show what networks say about a drawn face or a picture of your own, cropped as CelebA's images are.
 
-    The shipped network is added to the `checkpoints`. The picture is neither written to disk nor kept in this cell's
-    output, which shows the drawn face with this `number`.
+    The shipped network is added to the `checkpoints`. The picture is neither written to disk nor saved with the
+    notebook.
     """
     networks = checkpoints | ({"the shipped network": load_checkpoint(SHIPPED)} if SHIPPED.is_file() else {})
     live = {"continuous_update": False}
@@ -100,7 +43,7 @@ def try_face(checkpoints: dict[str, Checkpoint], number: int = 1):
 
     explore(
         draw,
-        face=Faces(number),
+        face=FaceChoice(number),
         network=Dropdown(options=list(networks), description="network"),
         attribute=Dropdown(options=ATTRIBUTES, description="Grad-CAM for", value="Smiling"),
         across=IntSlider(50, 0, 100, description="across (%)", **live),

@@ -1,0 +1,237 @@
+"""How would the error go on with more training images? `python benchmarks/forecast.py`
+
+Reads the trainings that scaling.py kept and fits a power law with an offset to each network's error on valid:
+floor + scale n^-exponent (Hestness et al., "Deep Learning Scaling is Predictable, Empirically", 2017). Draws the
+figure, and writes the tables between the marks in README.md and benchmarks/README.md.
+"""
+
+import json
+import re
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from helpers.config import ROOT
+from helpers.data.official import OFFICIAL_SIZES
+from helpers.plots.style import LINES, WIDTH, use_style
+from helpers.system.files import write_text
+
+RESULTS = Path(__file__).with_name("scaling-third.json")
+FIGURE = ROOT / "figures" / "readme" / "scaling.png"
+PAGES = {"scaling": ROOT / "benchmarks" / "README.md", "forecast": ROOT / "README.md"}  # by the mark of each part
+ALL = OFFICIAL_SIZES["train"]
+NETWORKS = {"course": "the course's network and recipe", "fine": "`fine`"}
+METRICS: dict[str, Callable[[dict], float]] = {
+    "error": lambda row: 1 - row["valid"]["mean_accuracy"],
+    "loss": lambda row: row["valid"]["loss"],
+}
+RESAMPLES = 1_000
+EXPONENTS = np.geomspace(0.02, 3, 500)
+FEWEST = 4  # sizes: three parameters pass through any three points
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted curve: its parameters (floor, scale, exponent), and those of the resamples (R, 3)."""
+
+    parameters: np.ndarray
+    resampled: np.ndarray
+
+    def at(self, images) -> np.ndarray:
+        """Return the curve at these numbers of images."""
+        return curve(np.asarray(images, float), *self.parameters)
+
+    def interval(self, images) -> np.ndarray:
+        """Return the 95 % interval of the curve at these numbers of images, as two rows."""
+        curves = [curve(np.asarray(images, float), *each) for each in self.resampled]
+        return np.quantile(curves, (0.025, 0.975), axis=0)
+
+    def bounds(self, index: int) -> np.ndarray:
+        """Return the 95 % interval of one of the parameters."""
+        return np.quantile(self.resampled[:, index], (0.025, 0.975))
+
+
+def curve(images: np.ndarray, floor: float, scale: float, exponent: float) -> np.ndarray:
+    """Return floor + scale (images / 1,000)^-exponent."""
+    return floor + scale * (images / 1000) ** -exponent
+
+
+def fit(images: np.ndarray, errors: np.ndarray, offset: bool = True, seed: int = 0) -> Fit:
+    """Fit the curve by least squares of the relative errors, or, without `offset`, one whose floor is 0.
+
+    The uncertainty is a bootstrap of the residuals, each training (a size and a seed) being one point. Residuals of a
+    fit are smaller than the noise: they are scaled for the number of parameters.
+    """
+    found = least_squares(images, errors[None], offset)
+    fitted = curve(images, *found[0])
+    residuals = (errors / fitted - 1) * np.sqrt(len(errors) / (len(errors) - 2 - offset))
+    drawn = np.random.default_rng(seed).choice(residuals, (RESAMPLES, len(errors)))
+    return Fit(found[0], least_squares(images, fitted * (1 + drawn), offset))
+
+
+def least_squares(images: np.ndarray, errors: np.ndarray, offset: bool) -> np.ndarray:
+    """Return floor, scale and exponent (R, 3) of the curves through errors (R, N).
+
+    For each exponent of a grid, floor and scale follow from the linear least squares of curve / error = 1. The best
+    exponent is taken. So the search always ends, and a floor is never below 0.
+    """
+    power, one = (images / 1000) ** -EXPONENTS[:, None], 1 / errors  # (E, N), (R, N)
+    uu, u1 = (one**2).sum(1)[:, None], one.sum(1)[:, None]  # (R, 1)
+    uv, vv, v1 = one**2 @ power.T, one**2 @ (power**2).T, one @ power.T  # (R, E)
+    floor = (u1 * vv - uv * v1) / (uu * vv - uv**2)
+    floor = np.maximum(floor, 0) if offset else np.zeros_like(vv)
+    scale = (v1 - floor * uv) / vv
+    cost = uu * floor**2 + vv * scale**2 + 2 * (uv * floor * scale - u1 * floor - v1 * scale)
+    best = cost.argmin(1)
+    rows = np.arange(len(errors))
+    return np.column_stack([floor[rows, best], scale[rows, best], EXPONENTS[best]])
+
+
+def trainings(path: Path = RESULTS) -> list[dict]:
+    """Return the rows of the trainings that were made."""
+    return json.loads(path.read_text(encoding="utf-8"))["trainings"]
+
+
+def points(rows: list[dict], network: str, metric: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of images and the errors of a network's trainings."""
+    of = [row for row in rows if row["network"] == network]
+    return np.array([row["images"] for row in of], float), np.array([METRICS[metric](row) for row in of])
+
+
+def fits(rows: list[dict]) -> dict[tuple[str, str], tuple[Fit, Fit]]:
+    """Return, by network and metric, the fits with and without an offset, where there are enough sizes."""
+    found = {}
+    for network in NETWORKS:
+        for metric in METRICS:
+            images, errors = points(rows, network, metric)
+            if len(set(images)) >= FEWEST:
+                found[network, metric] = fit(images, errors), fit(images, errors, offset=False)
+    return found
+
+
+# What is written
+
+
+def measured_table(rows: list[dict]) -> str:
+    """Return the means over the seeds as Markdown: one row per number of images."""
+    lines = [
+        "| train images | persons | seeds | course: accuracy | loss | train loss | `fine`: accuracy | loss "
+        "| train loss | `fine` without EMA: accuracy | loss |",
+        "|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for size in sorted({row["images"] for row in rows}):
+        of = {name: [r for r in rows if (r["network"], r["images"]) == (name, size)] for name in _names(rows)}
+        first = next(iter(of.values()))[0]
+        seeds = "/".join(str(len(each)) for name, each in of.items() if name in NETWORKS)
+        cells = [f"{size:,}", f"{first['persons']:,}", seeds]
+        for name in ("course", "fine", "fine_unaveraged"):
+            wanted = [("valid", "mean_accuracy"), ("valid", "loss"), ("train", "loss")][: 2 + (name in NETWORKS)]
+            cells += [_mean(of.get(name, []), *each) for each in wanted]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _names(rows: list[dict]) -> list[str]:
+    return list(dict.fromkeys(row["network"] for row in rows))
+
+
+def _mean(rows: list[dict], split: str, metric: str) -> str:
+    values = [row[split][metric] for row in rows if split in row]
+    return f"{statistics.mean(values):.4f}" if values else ""
+
+
+def fit_table(found: dict[tuple[str, str], tuple[Fit, Fit]]) -> str:
+    """Return the fits as Markdown: one row per network and metric."""
+    lines = [
+        f"| network | fitted to | floor | exponent | forecast for {ALL:,} images | the same without a floor |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
+    for (network, metric), (ours, floorless) in found.items():
+        (floor, _, exponent), (low, high) = ours.parameters, ours.bounds(0)
+        steep, flat = ours.bounds(2)[::-1]
+        cells = [NETWORKS[network], "1 − accuracy" if metric == "error" else "loss"]
+        cells += [f"{floor:.3f} ({low:.3f} to {high:.3f})", f"{exponent:.2f} ({flat:.2f} to {steep:.2f})"]
+        cells += [_forecast(each) for each in (ours, floorless)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _forecast(of: Fit) -> str:
+    low, high = of.interval([ALL])[:, 0]
+    return f"{of.at([ALL])[0]:.4f} ({low:.4f} to {high:.4f})"
+
+
+def parts(rows: list[dict]) -> dict[str, str]:
+    """Return what is written between the marks, by mark."""
+    found = fits(rows)
+    if not found:
+        sizes = len({row["images"] for row in rows})
+        none = f"With {sizes} sizes, no curve is fitted, and nothing is forecast."
+        return {"scaling": f"{measured_table(rows)}\n\n{none}", "forecast": none}
+    accuracy = [
+        f"{1 - ours.at([ALL])[0]:.3f} ({1 - high:.3f} to {1 - low:.3f}) for {NETWORKS[network]}"
+        for (network, metric), (ours, _) in found.items()
+        if metric == "error"
+        for low, high in [ours.interval([ALL])[:, 0]]
+    ]
+    told = f"**Forecast** of the accuracy on valid with all {ALL:,} training images: {'; '.join(accuracy)}."
+    return {"scaling": f"{measured_table(rows)}\n\n{fit_table(found)}", "forecast": told}
+
+
+def between_marks(text: str, mark: str, content: str) -> str:
+    """Return a page's text with `content` between its marks."""
+    begin, end = f"<!-- {mark}: written by benchmarks/forecast.py -->", f"<!-- end of {mark} -->"
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    if not pattern.search(text):
+        raise ValueError(f"The page has no part between {begin} and {end}.")
+    return pattern.sub(lambda _: f"{begin}\n\n{content}\n\n{end}", text)
+
+
+def draw(rows: list[dict]) -> plt.Figure:
+    """Draw the measured points, the fits and the forecasts with their intervals: one panel per metric."""
+    figure, axes = plt.subplots(1, len(METRICS), figsize=(WIDTH, 2.9))
+    found = fits(rows)
+    for axis, metric in zip(axes, METRICS, strict=True):
+        for colour, network in zip(LINES, NETWORKS, strict=False):
+            images, errors = points(rows, network, metric)
+            axis.plot(images, errors, "o", color=colour, markersize=4, label=NETWORKS[network].replace("`", ""))
+            if (network, metric) in found:
+                _draw_fit(axis, found[network, metric][0], images, colour)
+        axis.set(xscale="log", yscale="log", xlabel="training images (log)")
+        axis.set_title("1 − accuracy on valid (log)" if metric == "error" else "loss on valid (log)")
+        axis.set_xticks(sizes := sorted({row["images"] for row in rows} | {ALL}), [f"{n / 1000:.0f}k" for n in sizes])
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter("{x:g}")
+        axis.minorticks_off()
+        low, high = axis.get_ylim()
+        ticks = [tick for tick in (0.03, 0.04, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5) if low <= tick <= high]
+        axis.set_yticks(ticks)
+    axes[-1].legend()
+    return figure
+
+
+def _draw_fit(axis: Axes, of: Fit, images: np.ndarray, colour: str):
+    grid = np.geomspace(images.min(), ALL, 100)
+    axis.plot(grid[grid <= images.max()], of.at(grid[grid <= images.max()]), "-", color=colour)
+    axis.plot(grid[grid >= images.max()], of.at(grid[grid >= images.max()]), "--", color=colour)
+    axis.fill_between(grid, *of.interval(grid), color=colour, alpha=0.15, linewidth=0)
+    axis.plot([ALL], of.at([ALL]), "o", color=colour, markerfacecolor="white", markersize=5)
+
+
+def main():
+    rows = trainings()
+    for mark, content in parts(rows).items():
+        page = PAGES[mark]
+        write_text(page, between_marks(page.read_text(encoding="utf-8"), mark, content))
+        print(content)
+    use_style()
+    draw(rows).savefig(FIGURE, metadata={"Software": None})
+
+
+if __name__ == "__main__":
+    main()
