@@ -37,7 +37,7 @@ bench: setup
 setup: $(VENV)/.installed
 
 # The lock is installed by uv, in a minute; where uv cannot reach the packages, by pip. JupyterLab is told to save
-# figures in place of widgets, which end with the kernel.
+# figures in the places of widgets, which end with the kernel.
 $(VENV)/.installed: requirements.txt pyproject.toml notebooks/jupyter_server.json
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
 	  { echo "error: Python 3.11 or later is needed; this is $$($(PYTHON) --version). Try make PYTHON=python3.12"; exit 1; }

@@ -24,7 +24,7 @@ from helpers.data.official import OFFICIAL_SIZES
 from helpers.evaluation.metrics import best_constant
 from helpers.models.checkpoints import Checkpoint
 from helpers.models.networks import build_for
-from helpers.plots.explorers import baselines, faces, grid, lr_finder, overfit, own_face, test, training
+from helpers.plots.explorers import baselines, face_choice, faces, grid, lr_finder, overfit, own_face, test, training
 from helpers.plots.explorers.explorer import png
 from helpers.plots.style import use_style
 from helpers.system.devices import describe
@@ -160,7 +160,7 @@ def worst() -> Moves:
 
 def own() -> Moves:
     network = Checkpoint(build_for(Config(arch="compact"), torch.device("cpu")).eval(), {"trained_on": "nothing"})
-    face = own_face.drawn_face(1)
+    face = face_choice.drawn_face(1)
     boxes = [own_face.frame(face.image.size, 50, 50, zoom) for zoom in (0.8, 1, 1.5)]
     return partial(own_face.view_face, network, face, "Smiling"), [{"box": box} for box in boxes]
 

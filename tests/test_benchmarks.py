@@ -24,6 +24,7 @@ from helpers.training.loop import predict_logits
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import accuracy
 import arms
+import cpu
 import explorers
 import gpu
 import ideas
@@ -86,6 +87,14 @@ def test_latency_takes_turns_and_drops_its_warm_up():
     sides = {("one", "torch"): lambda: order.append(1), ("other", "torch"): lambda: order.append(2)}
     samples = latency.measure(sides, 20)
     assert order == [1, 2] * 22 and [len(times) for times in samples.values()] == [20, 20]
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_a_way_of_training_on_a_cpu_is_measured_in_its_layout(channels_last):
+    sampler = cpu.Sampler(cpu.Way("compact", batch_size=2, channels_last=channels_last))
+    speed, cost = sampler.sample(3)
+    images, _ = sampler.batch
+    assert speed > 0 and cost > 0 and images.is_contiguous(memory_format=torch.channels_last) == channels_last
 
 
 # Accuracy

@@ -164,7 +164,8 @@ def test_a_webcam_is_offered_where_its_package_is_and_is_off_after_the_photo(mon
     *_, stream, recorder = faces.children
     recorder.image.value = a_png(Image.new("RGB", (640, 480)))
     assert faces.value.image.size == (640, 480) and faces.value.origin == "your picture"
-    assert faces.children == faces.chosen and stream.comm is None and recorder.comm is None
+    assert faces.children == faces.chosen
+    assert stream.comm is None and recorder.comm is None and recorder.image.comm is None
 
 
 class Recorder(Box):

@@ -73,7 +73,7 @@ def _show_controls(draw: Callable[..., View], controls: dict, view: View, pictur
             control.style.description_width = "initial"  # as long as the text; JupyterLab cuts it off otherwise
     row = Box(list(controls.values()), layout=Layout(flex_flow="row wrap", align_items="center"))
     explorer = VBox([row, shown])
-    # What a program shows that knows no widgets, and what is left in a saved notebook (helpers/cli/saving.py)
+    # What a program shows that knows no widgets, and what is left in a saved notebook (saving.py)
     fallback = {"text/html": as_html(view, picture), "text/plain": view.says}
     widget = {
         "application/vnd.jupyter.widget-view+json": {

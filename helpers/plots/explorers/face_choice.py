@@ -58,8 +58,9 @@ class FaceChoice(HBox):
     def _switch(self, change):
         """Show the webcam and its button while it is switched on; the browser asks for permission."""
         if not change["new"]:
-            for widget in self.children[len(self.chosen) :]:
-                widget.close()  # the browser switches the webcam off
+            stream, recorder = self.children[len(self.chosen) :]
+            for widget in (recorder.image, recorder, stream):  # the photo is forgotten, and the webcam switched off
+                widget.close()
             self.children = self.chosen
             return
         cameras = import_module("ipywebrtc")

@@ -89,7 +89,7 @@ def _says(table: pd.DataFrame, chosen: int, rows: np.ndarray, wanted: dict) -> s
 
 
 def _shown(table: pd.DataFrame, rows: np.ndarray) -> pd.DataFrame:
-    shown = table.iloc[rows].set_axis(pd.Index(rows + 1, name="rank"))
+    shown = table.iloc[rows].set_axis(pd.Index(rows + 1))
     factors = {name: shown[name].map(ENGLISH.small) for name in FACTORS}
     scores = {name: shown[name].astype(float).map("{:.4f}".format) for name in SHOWN if shown[name].notna().any()}
-    return pd.DataFrame(factors | scores)
+    return pd.DataFrame(factors | scores).rename_axis("rank", axis="columns")  # in the corner

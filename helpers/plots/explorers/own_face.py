@@ -116,8 +116,9 @@ def _show_crop(seen: Axes, lit: Axes, pixels: np.ndarray, heat: np.ndarray, attr
 def _plot_probabilities(axis: Axes, probability: np.ndarray):
     colours = [SPLIT_COLOURS["test"] if value >= 0.5 else SOFT for value in probability]
     bars = axis.barh(range(len(ATTRIBUTES)), probability, 0.7, color=colours)
-    axis.bar_label(bars, [f"{value:.2f}" for value in probability], padding=2, fontsize=SMALLEST)
     axis.axvline(0.5, color=SOFT, lw=1, ls="--")
+    box = {"fc": "white", "ec": "none", "pad": 0.5}  # over the line at 0.5
+    axis.bar_label(bars, [f"{value:.2f}" for value in probability], padding=3, fontsize=SMALLEST, bbox=box)
     axis.set_yticks(range(len(ATTRIBUTES)), [ENGLISH.name(name) for name in ATTRIBUTES])
     axis.set(xlim=(0, 1.18), xticks=(0, 0.5, 1), xlabel="probability of yes")
     axis.invert_yaxis()

@@ -40,10 +40,13 @@ def move_threshold(logits: np.ndarray, targets: np.ndarray):
     def draw(attribute: str, threshold: float) -> View:
         return view_threshold(logits, targets, curves(attribute), attribute, threshold)
 
+    between = {"min": 0.01, "max": 0.99, "step": 0.01}
     names = [(ENGLISH.name(name), name) for name in ATTRIBUTES]
     attribute = Dropdown(options=names, value="Wearing_Hat", description="attribute")
     explore(
-        draw, attribute=attribute, threshold=FloatSlider(0.5, min=0.01, max=0.99, step=0.01, description="threshold")
+        draw,
+        attribute=attribute,
+        threshold=FloatSlider(0.3, **between, description="threshold", layout={"width": "400px"}),
     )
 
 
@@ -100,7 +103,7 @@ def view_threshold(
 
 
 def _mark(axis: Axes, usual: pd.Series, here: pd.Series, threshold: float):
-    axis.plot(*usual, "o", mfc="white", mec=INK, ms=6, label="threshold 0.50")
+    axis.plot(*usual, "o", mfc="white", mec=INK, ms=6, label="threshold 0.50, the usual one")
     axis.plot(*here, "o", color=ACCENT, ms=7, label=f"threshold {threshold:.2f}")
 
 

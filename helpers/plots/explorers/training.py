@@ -35,7 +35,7 @@ def step_predictions(images: np.ndarray, targets: np.ndarray, answers: np.ndarra
     from ipywidgets import IntSlider
 
     best = int(history["epoch"][history["val_loss"].astype(float).idxmin()])
-    slider = IntSlider(best, 1, len(answers), description="epoch")
+    slider = IntSlider(best, 1, len(answers), description="epoch", layout={"width": "600px"})
     explore(lambda epoch: view_epoch(images, targets, answers, history, epoch), epoch=slider)
 
 
@@ -128,7 +128,7 @@ def compare_trainings(own: dict[str, tuple[pd.DataFrame, dict]], elsewhere: dict
     def draw(other: str) -> View:
         return view_two({name: trainings[name] for name in (first, other)})
 
-    explore(draw, other=Dropdown(options=others, description="compare with", style={"description_width": "initial"}))
+    explore(draw, other=Dropdown(options=others, description="compare with"))
 
 
 def view_two(trainings: dict[str, Training]) -> View:
@@ -176,4 +176,6 @@ def differences(trainings: dict[str, Training]) -> pd.DataFrame:
         values = [(each.parameters | {"data": each.data}).get(name, "not known") for each in trainings.values()]
         if values[0] != values[1]:
             rows[name] = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=list(trainings)).rename_axis("parameter")
+    return pd.DataFrame.from_dict(rows, orient="index", columns=list(trainings)).rename_axis(
+        "parameter", axis="columns"
+    )
