@@ -171,7 +171,7 @@ def parts(rows: list[dict]) -> dict[str, str]:
     found = fits(rows)
     if not found:
         sizes = len({row["images"] for row in rows})
-        none = f"With {sizes} sizes, no curve is fitted, and nothing is forecast."
+        none = f"Measured at {sizes} of 6 sizes so far. A curve needs {FEWEST}, so nothing is forecast yet."
         return {"scaling": f"{measured_table(rows)}\n\n{none}", "forecast": none}
     accuracy = [
         f"{1 - ours.at([ALL])[0]:.3f} ({1 - high:.3f} to {1 - low:.3f}) for {NETWORKS[network]}"

@@ -1,9 +1,10 @@
 """How many labels are wrong? `python benchmarks/label_noise.py --data-root DIR [--arm fine_taught --seed 42]`
 
 The images of one person should have one label for Male. If a share e of the labels is wrong, at random, two labels of
-one person differ with probability 2 e (1 - e): so e follows from how often they do. No network can be expected to be
-right in more than 1 - e of the labels. For Young, the same share is an upper bound only, since people do grow older; for
-the three other attributes nothing follows. Images that are under the wrong name count as wrong labels.
+one person differ with probability 2 e (1 - e): so e follows from how often they do, and no network can be expected to
+be right in more than 1 - e of the labels. Images that are under the wrong name count as wrong labels; a person whose
+labels are all wrong is not noticed. For Young, the same share contains true changes as well, since people grow older.
+For the three other attributes nothing follows.
 
 With the answers on valid that accuracy.py kept for an arm, it is also counted how many of its mistakes about Male are
 at labels that contradict those of the person's other images. Only numbers are written.

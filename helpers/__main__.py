@@ -157,14 +157,36 @@ def predict(
 def export_onnx_file(
     checkpoint: Weights = SHIPPED,
     onnx: Annotated[Path | None, typer.Option(help="File to write; by default beside the checkpoint.")] = None,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Quantise to 8 bits; the train images of --data-root set the ranges.")
+    ] = False,
+    data_root: DataRoot = "",
+    allow_missing: AllowMissing = False,
 ):
     """Write a checkpoint as ONNX: images (N, 3, 64, 64) in [-1, 1] -> logits (N, 5)."""
     from helpers.models.checkpoints import load_checkpoint
     from helpers.models.onnx import export_onnx
 
+    if int8:
+        _export_int8(checkpoint, onnx or checkpoint.with_suffix(".int8.onnx"), data_root, allow_missing)
+        return
     path = onnx or checkpoint.with_suffix(".onnx")
     difference = export_onnx(load_checkpoint(checkpoint), path)
     typer.echo(f"{path}: its logits differ from torch's by {difference:.1e} at most")
+
+
+def _export_int8(checkpoint: Path, path: Path, data_root: str, allow_missing: bool):
+    import torch
+
+    from helpers.data.batches import load_split
+    from helpers.data.celeba import open_dataset
+    from helpers.models.checkpoints import load_checkpoint
+    from helpers.models.onnx import CALIBRATED_ON, export_int8
+
+    loaded, dataset = load_checkpoint(checkpoint), open_dataset(data_root, allow_missing)
+    images = load_split(dataset, "train", torch.device("cpu"), CALIBRATED_ON).images
+    agreement = export_int8(loaded, path, images)
+    typer.echo(f"{path}: int8; {agreement:.1%} of its answers about {len(images):,} train images are those of fp32")
 
 
 @data.command()

@@ -68,8 +68,9 @@ def start(notebook: str, namespace: dict) -> Session:
     """Check the parameters of a notebook, choose the device, set the seed, and open the dataset and the run.
 
     `namespace` is the notebook's `globals()`, which contains its parameters; those that its profile sets are changed
-    there. (Under papermill, only a profile that is passed as a parameter counts, not the notebook's own.) Parameters that are None are not set: the configuration then keeps the course's value. Raises StudyError if
-    a parameter is wrong, or if the dataset or the device is missing.
+    there. Under papermill, only a profile that is passed as a parameter counts, not the notebook's own. Parameters that
+    are None are not set: the configuration then keeps the course's value. Raises StudyError if a parameter is wrong, or
+    if the dataset or the device is missing.
     """
     from helpers.notebook import prepare  # half a second of matplotlib that the command line can do without
     from helpers.plots.style import use_style

@@ -15,6 +15,7 @@ from helpers.data import augmentation
 from helpers.data.batches import denormalise
 from helpers.data.celeba import open_dataset
 from helpers.data.decoding import decode
+from helpers.errors import StudyError
 from helpers.evaluation.metrics import probabilities
 from helpers.models.networks import COURSE_PARAMETERS, CourseCNN, build_for, count_parameters
 from helpers.report.published import measured_steps
@@ -23,6 +24,7 @@ from helpers.training.loop import predict_logits
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import accuracy
 import arms
+import cpu
 import explorers
 import gpu
 import ideas
@@ -85,6 +87,14 @@ def test_latency_takes_turns_and_drops_its_warm_up():
     sides = {("one", "torch"): lambda: order.append(1), ("other", "torch"): lambda: order.append(2)}
     samples = latency.measure(sides, 20)
     assert order == [1, 2] * 22 and [len(times) for times in samples.values()] == [20, 20]
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_a_way_of_training_on_a_cpu_is_measured_in_its_layout(channels_last):
+    sampler = cpu.Sampler(cpu.Way("compact", batch_size=2, channels_last=channels_last))
+    speed, cost = sampler.sample(3)
+    images, _ = sampler.batch
+    assert speed > 0 and cost > 0 and images.is_contiguous(memory_format=torch.channels_last) == channels_last
 
 
 # Accuracy
@@ -193,7 +203,7 @@ def test_the_taught_of_all_attributes_learn_their_teachers_answers_to_all(traine
     five = [probabilities(arms.answers(f"course-{seed}", ordinary)) for seed in (1, 2)]  # of the saved networks
     assert np.allclose(np.array(answers)[..., :5], five, atol=1e-5)
     arms.all_answers("course-2").unlink()
-    with pytest.raises(SystemExit, match=r"course-2-all\.npy"):
+    with pytest.raises(StudyError, match=r"course-2-all\.npy"):
         measure(drawn, tmp_path, "--arms", "taught", "--seeds", "2")
 
 

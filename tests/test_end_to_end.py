@@ -36,7 +36,6 @@ SMALL = [
     "05_grid.train_images=32",
     "05_grid.max_epochs=1",
     "05_grid.valid_images=16",
-    "05_grid.trials_at_once=2",
     "06_final.max_epochs=2",
     "06_final.train_images=64",
     "06_final.valid_images=24",

@@ -1,16 +1,22 @@
-"""Export of a checkpoint to ONNX, for programs without PyTorch."""
+"""Export of a checkpoint to ONNX, for programs without PyTorch, in fp32 or in int8."""
 
 import os
+import tempfile
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from helpers.config import IMAGE_SIZE
+from helpers.data.batches import normalise
 from helpers.errors import StudyError
 from helpers.models.checkpoints import Checkpoint
-from helpers.system.files import WHEN_UNWRITABLE
+from helpers.system.files import WHEN_UNWRITABLE, write_bytes
 
 TOLERANCE = 1e-3  # of logits; measured: below 1e-5
+CALIBRATED_ON = 512  # images; benchmarks/int8.json has what was measured with so many
+LEAST_AGREEMENT = 0.95  # of the answers in int8 with those in fp32
+BATCH = 64
 
 
 def export_onnx(checkpoint: Checkpoint, path: Path) -> float:
@@ -51,6 +57,67 @@ def export_onnx(checkpoint: Checkpoint, path: Path) -> float:
     finally:
         partial.unlink(missing_ok=True)
     return difference
+
+
+def export_int8(checkpoint: Checkpoint, path: Path, images: torch.Tensor) -> float:
+    """Write the network to `path` with 8-bit weights and activations; return the share of answers that stay the same.
+
+    The ranges of the activations are those that occur on `images`, uint8 (N, 3, 64, 64), which should be train images;
+    the share is of the 5 N answers about them. The input and the output are as in `export_onnx`, which raises the same
+    errors. StudyError also if too few answers stay the same.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        exact, prepared, small = (Path(folder, f"{name}.onnx") for name in ("exact", "prepared", "small"))
+        export_onnx(checkpoint, exact)
+        _quantise(exact, prepared, small, images)
+        answers = [_logits(file, images) > 0 for file in (exact, small)]
+        agreement = float(np.mean(answers[0] == answers[1]))
+        if agreement < LEAST_AGREEMENT:
+            raise StudyError(
+                f"The network was not exported: in int8, only {agreement:.1%} of its answers about {len(images):,} "
+                "images are those of fp32. Name a --data-root whose images are like those it was trained on, or export "
+                "it without --int8."
+            )
+        write_bytes(path, small.read_bytes())
+    return agreement
+
+
+def _quantise(source: Path, prepared: Path, path: Path, images: torch.Tensor):
+    """Quantise an ONNX file statically (QDQ), with one scale per channel of the weights."""
+    from onnxruntime import quantization
+
+    quantization.shape_inference.quant_pre_process(source, prepared)
+    quantization.quantize_static(
+        prepared,
+        path,
+        _reader(images),
+        quant_format=quantization.QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=quantization.QuantType.QUInt8,
+        weight_type=quantization.QuantType.QInt8,
+    )
+
+
+def _reader(images: torch.Tensor):
+    """Return the images as the quantiser reads them: one batch per call, and None at the end."""
+    from onnxruntime.quantization import CalibrationDataReader
+
+    class Reader(CalibrationDataReader):
+        batches = iter(images.split(BATCH))
+
+        def get_next(self) -> dict | None:
+            batch = next(self.batches, None)
+            return None if batch is None else {"images": normalise(batch).numpy()}
+
+    return Reader()
+
+
+def _logits(path: Path, images: torch.Tensor) -> np.ndarray:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    batches = (normalise(batch).numpy() for batch in images.split(BATCH))
+    return np.concatenate([np.asarray(session.run(["logits"], {"images": batch})[0]) for batch in batches])
 
 
 @torch.inference_mode()

@@ -1,6 +1,7 @@
 """Plots of training: learning curves, learning-rate range tests, and the gain of each step."""
 
 import textwrap
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -125,7 +126,7 @@ def plot_factor_curves(curves: dict[str, dict[float, pd.DataFrame]], words: Word
 def plot_sweeps(
     first: pd.DataFrame,
     band: pd.DataFrame,
-    marks: dict[str, float | None],
+    marks: Mapping[str, float | None],
     window,
     seeds: int,
     words: Words = ENGLISH,

@@ -78,14 +78,11 @@ def _run_grid(trials, train, valid, path, data, recorder, resume, workers, gpus_
     for _attempt in range(ATTEMPTS):
         failed = []
         jobs = {trial: Job(functools.partial(run_trial, trial), resume(run_name(trial))) for trial in left}
-        results = run_trials(jobs, (train, valid), trials[0].device, workers, gpus_per_trial)
-        with contextlib.closing(results):
+        with contextlib.closing(run_trials(jobs, (train, valid), trials[0].device, workers, gpus_per_trial)) as results:
             for trial, result in bar(results, total=len(left), desc="grid", unit="trials"):
                 if isinstance(result, Exception):
                     failed.append(trial)
-                    message = f"{type(result).__name__}: {result}"
-                    append_json(path, {"failed": run_name(trial), "error": message})
-                    line(f"trial {run_name(trial)} failed: {message}")
+                    _keep_failure(path, trial, result)
                     continue
                 key, finished = _key(trial, data), finished + 1
                 done[key] = {"key": key, **result}
@@ -102,6 +99,12 @@ def _run_grid(trials, train, valid, path, data, recorder, resume, workers, gpus_
         raise StudyError(f"Every trial of the grid failed, {ATTEMPTS} times each. The errors are in {path}.")
     rows = [done[_key(trial, data)] for trial in trials if _key(trial, data) in done]
     return pd.DataFrame(rows).drop(columns=["key"])
+
+
+def _keep_failure(path: Path, trial: Config, error: Exception):
+    message = f"{type(error).__name__}: {error}"
+    append_json(path, {"failed": run_name(trial), "error": message})
+    line(f"trial {run_name(trial)} failed: {message}")
 
 
 def run_name(trial: Config) -> str:

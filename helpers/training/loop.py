@@ -157,7 +157,8 @@ def fit_seeds(
     The scores are those of the epoch with the lowest valid loss; they are missing if the training diverged. All seeds
     use the same images; the initial weights, the order, the augmentation and the dropout depend on the seed.
     `resume(name)` returns the file in which the state of a training is kept, as for `fit`. `workers` and
-    `gpus_per_trial` say where the networks are trained, as for `run_trials`. A training that fails raises its exception.
+    `gpus_per_trial` say where the networks are trained, as for `run_trials`. If a training fails, its exception is
+    raised.
     """
     names = {seed: f"seed {seed}" for seed in seeds}
     jobs = {seed: Job(partial(_fit_seed, config.but(seed=seed)), resume(name)) for seed, name in names.items()}

@@ -23,7 +23,6 @@ from helpers.errors import StudyError
 from helpers.system.devices import choose_device
 from helpers.system.interrupts import Interruption
 from helpers.system.workers import cores
-from helpers.training.trials import Job
 
 RETRIES = 3  # of a training whose worker process or node died
 SECONDS_TO_SAVE = 60  # for the trainings that are interrupted
@@ -45,7 +44,7 @@ def run_on_ray(jobs: Mapping, splits: tuple[Split, ...], device: str, gpus_per_t
         for name, job in jobs.items():
             if job.resume:
                 job.resume.parent.mkdir(parents=True, exist_ok=True)
-            running[train.remote(job, device if share else "cpu", *stored)] = name
+            running[train.remote(job.train, job.resume, device if share else "cpu", *stored)] = name
         try:
             while running and not interruption.requested:
                 with Interruption() as interruption:
@@ -86,9 +85,21 @@ def connected(image_bytes: int) -> Iterator[Any]:
     finally:
         ray.shutdown()
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)  # Ray handles it by a SystemExit
+            signal.signal(signal.SIGTERM, before or signal.SIG_DFL)  # Ray handles it by a SystemExit
         if folder:
-            shutil.rmtree(folder, ignore_errors=True)
+            _clear(folder)
+
+
+def _clear(folder: str):
+    """End the processes that a failed start of Ray has left, and remove their folder."""
+    import psutil  # may be missing on a GPU node without Ray
+
+    started = [child for child in psutil.Process().children() if folder in " ".join(child.cmdline())]
+    for process in [*started, *(below for child in started for below in child.children(recursive=True))]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(started, timeout=10)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _import_ray() -> Any:
@@ -170,7 +181,7 @@ def _result(ray: Any, reference: Any) -> Any:
 # On the workers
 
 
-def _train(job: Job, device: str, *stored: tuple) -> Any:
+def _train(train: Callable, resume: Path | None, device: str, *stored: tuple) -> Any:
     """Train with one CPU thread, on the images of the object store.
 
     The state of the training is kept only if this node sees the folder for it, which is then on a shared file system.
@@ -180,8 +191,7 @@ def _train(job: Job, device: str, *stored: tuple) -> Any:
         # Ray's workers start with SIGINT blocked: an interrupted training would save its state and then go on.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     splits = [_unpacked(*packed, choose_device(device)) for packed in stored]
-    resume = job.resume if job.resume and job.resume.parent.is_dir() else None
-    return job.train(*splits, resume=resume)
+    return train(*splits, resume=resume if resume and resume.parent.is_dir() else None)
 
 
 def _packed(split: Split) -> tuple[str, np.ndarray, np.ndarray, list[str], np.ndarray | None]:

@@ -1,7 +1,7 @@
 """Trainings that do not depend on each other: one after the other in this process, or in parallel on Ray."""
 
 import traceback
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Generator, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,7 +30,7 @@ def run_trials(
     device: str = "auto",
     workers: str = "none",
     gpus_per_trial: float = 1.0,
-) -> Iterator[tuple[Name, Any]]:
+) -> Generator[tuple[Name, Any], None, None]:
     """Yield the name and the result of each training as soon as it ends; one that fails has its exception as result.
 
     With `workers` "none", the trainings run in this process, one after the other. With "ray", they run in parallel on

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Locator, Page
 from helpers.config import NOTEBOOKS, ROOT
 
 TOKEN = "tests"
-LOADING, RUNNING = 120, 300  # seconds at most
+LOADING, RUNNING = 120, 900  # seconds at most
 SCREEN = {"width": 1280, "height": 900}
 PICTURES = ROOT / "tests" / "browser" / "screenshots"  # git ignores it
 
@@ -47,9 +47,16 @@ class Server:
             *(f"--ServerApp.port={self.port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}"),
             f"--ServerApp.root_dir={self.notebooks}",
         ]
+        installed = folder / "config" / "jupyter_server_config.d"  # what `make setup` copies into .venv
+        installed.mkdir(parents=True)
+        shutil.copy(NOTEBOOKS / "jupyter_server.json", installed)
         folders = ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR")
         own = {name: str(folder / name.lower()) for name in (*folders, "IPYTHONDIR")}
-        own |= {"CELEBA_STUDY_HOME": str(self.home), "PYTHONPATH": str(ROOT)}
+        own |= {
+            "CELEBA_STUDY_HOME": str(self.home),
+            "PYTHONPATH": str(ROOT),
+            "JUPYTER_CONFIG_PATH": str(installed.parent),
+        }
         self._settings = folder / "jupyterlab_settings_dir"
         self._set("apputils-extension/notification", fetchNews="false", checkForUpdates=False)
         self._set("notebook-extension/tracker", windowingMode="none")  # what is out of sight can be looked at too

@@ -9,6 +9,7 @@ import json
 import pytest
 
 from helpers.config import ROOT
+from helpers.plots.explorers.saving import WIDGET
 from helpers.study import ORDER
 
 from .lab import Notebook
@@ -16,7 +17,7 @@ from .lab import Notebook
 pytestmark = pytest.mark.browser
 SHOWN = 10_000  # milliseconds until an explorer has answered, on a busy machine
 MOST_OUTPUTS = 50  # of a cell: JupyterLab hides the others behind a button
-WIDGET, PICTURE = "application/vnd.jupyter.widget-view+json", "image/png"
+PICTURE = "image/png"
 
 
 @pytest.fixture(scope="module", params=[*ORDER, "report"])
@@ -112,27 +113,18 @@ def moves(control):
             yield
 
 
-def test_a_picture_of_the_users_is_not_in_the_saved_notebook(notebook):
-    for explorer in notebook.explorers():
-        if explorer.locator(".widget-upload").count():
-            drawn = shown(explorer)
-            assert any(changes(explorer, drawn) for _ in moves(explorer.locator(".widget-upload")))
-            saved = json.dumps(notebook.save())
-            assert shown(explorer)[0] not in saved and "which is not saved with the notebook" in saved
-            given = shown(explorer)
-            assert any(changes(explorer, given) for _ in moves(explorer.locator(".noUi-handle").first))
-
-
-def test_saved_closed_and_opened_again_it_shows_what_it_showed(notebook):
-    before = [outputs_of(cell) for cell in notebook.cells()]
-    pictures = [shown(explorer) for explorer in notebook.explorers()]
-    notebook.save()
+def test_saved_closed_and_opened_again_it_shows_figures_in_the_places_of_its_explorers(notebook):
+    before, explorers = [outputs_of(cell) for cell in notebook.cells()], len(notebook.explorers())
+    pictures = [shown(explorer)[0] for explorer in notebook.explorers() if explorer.locator(".widget-upload").count()]
+    saved = json.dumps(notebook.save())
+    assert WIDGET not in saved
+    assert not [picture for picture in pictures if picture in saved]  # one may be the reader's own
     notebook.shut_down()
     notebook.open_again()
     notebook.picture("reopened")
     assert [outputs_of(cell) for cell in notebook.cells()] == before
     assert "Error displaying widget" not in notebook.page.locator(".jp-Notebook").inner_text()
-    assert [shown(explorer) for explorer in notebook.explorers()] == pictures
+    assert notebook.page.locator("figure img").count() >= explorers
     broken = notebook.page.evaluate("() => [...document.images].filter(e => e.complete && !e.naturalWidth).length")
     assert not broken
     notebook.dark_picture()

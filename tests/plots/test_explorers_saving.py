@@ -1,59 +1,66 @@
-"""What is saved with a notebook: the figures of its explorers, but no picture of the user's."""
+"""A saved notebook has figures where widgets were, and nothing else of it changes."""
 
 import json
 
-import pytest
-from ipywidgets import HTML, embed
+from ipywidgets import HTML
 from jupyter_server.services.contents.manager import ContentsManager
 from matplotlib.figure import Figure
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from helpers.config import NOTEBOOKS
-from helpers.plots.explorers import explorer, saving
+from helpers.plots.explorers import explorer
 from helpers.plots.explorers.explorer import View
-from helpers.plots.explorers.face_choice import Face, FaceChoice
+from helpers.plots.explorers.saving import WIDGET, without_widgets
 
-SERVER = json.loads((NOTEBOOKS / "jupyter" / "server.json").read_text(encoding="utf-8"))["ContentsManager"]
-
-
-def saved(*widgets) -> dict[str, str]:
-    """Return what the server would save of some widgets, by their ids."""
-    state = embed.dependency_state(widgets)
-    content = {"metadata": {"widgets": {saving.STATE: {"state": state}}}, "cells": []}
-    hook = ContentsManager(pre_save_hook=SERVER["pre_save_hook"]).pre_save_hook
-    hook(model={"type": "notebook", "content": content}, path="07_test.ipynb", contents_manager=None)
-    return {key: json.dumps(widget) for key, widget in state.items()}
+SERVER = json.loads((NOTEBOOKS / "jupyter_server.json").read_text(encoding="utf-8"))["ContentsManager"]
 
 
-@pytest.fixture
-def shown(monkeypatch):
-    """An explorer of a face; the fixture is its control and the widget that shows the figure."""
-    made = []
+def saved(*outputs, **metadata):
+    notebook = new_notebook(
+        cells=[new_markdown_cell("# A"), new_code_cell("x", outputs=list(outputs))], metadata=metadata
+    )
+    model = {"type": "notebook", "content": notebook}
+    ContentsManager(pre_save_hook=SERVER["pre_save_hook"]).pre_save_hook(model=model, path="a", contents_manager=None)
+    return notebook
+
+
+def shown(**data):
+    return new_output("display_data", {kind.replace("_", "/"): value for kind, value in data.items()})
+
+
+def test_an_explorer_leaves_its_figure_and_the_state_of_widgets_is_not_saved():
+    explorer = shown(text_html="<figure></figure>", text_plain="a sentence")
+    explorer["data"][WIDGET] = {"model_id": "1"}
+    explorer["metadata"] = {"tags": 1}
+    notebook = saved(explorer, widgets={"state": "of a picture"}, language_info={"name": "python"})
+    (output,) = notebook.cells[1].outputs
+    assert output["data"] == {"text/html": "<figure></figure>", "text/plain": "a sentence"}
+    assert output["metadata"] == {"tags": 1} and notebook.metadata == {"language_info": {"name": "python"}}
+
+
+def test_a_widget_that_leaves_only_its_name_is_left_out_and_all_else_stays():
+    training = shown(text_plain="VBox(children=…)")
+    training["data"][WIDGET] = {"model_id": "1"}
+    others = [new_output("stream", text="a"), shown(text_plain="1"), new_output("error", ename="E", evalue="e")]
+    assert saved(training, *others).cells[1].outputs == others
+
+
+def test_what_is_no_notebook_is_saved_as_it_is():
+    for model in ({"type": "file", "content": "a"}, {"type": "notebook"}):
+        before = dict(model)
+        without_widgets(model)
+        assert model == before
+
+
+def test_what_is_left_of_an_explorer_has_the_figure_of_its_start_and_its_sentence(monkeypatch):
+    displayed = {}
     monkeypatch.setattr(explorer, "is_watched", lambda: True)
-    monkeypatch.setattr(explorer, "display", lambda *_, **__: None)
-    monkeypatch.setattr("ipywidgets.HTML", lambda value: made.append(HTML(value)) or made[-1])
-    choice = FaceChoice(1)
-    explorer.explore(lambda face: View(Figure((1, 1)), face.origin, private=face.private), face=choice)
-    return choice, made[0]
-
-
-def test_a_drawn_face_is_saved_and_a_picture_of_the_users_is_not(shown):
-    choice, figure = shown
-    assert "drawn face 1" in saved(figure)[figure.model_id]
-    choice.value = Face(choice.value.image, "your picture", private=True)
-    kept = saved(figure)[figure.model_id]
-    assert "your picture" not in kept and "data:image/png" not in kept and "not saved" in kept
-    choice.number.value = 2
-    assert "drawn face 2" in saved(figure)[figure.model_id]
-
-
-def test_the_bytes_of_a_file_or_a_photo_are_not_saved():
-    state = {"a": {"model_name": "ImageModel", "state": {}, "buffers": [{"data": "iVBOR"}]}}
-    content = {"metadata": {"widgets": {saving.STATE: {"state": state}}}}
-    saving.without_own_pictures({"type": "notebook", "content": content})
-    assert "iVBOR" not in json.dumps(content)
-
-
-@pytest.mark.parametrize("model", [{"type": "file", "content": "x"}, {"type": "notebook", "content": None}])
-def test_other_files_and_a_notebook_without_content_are_left_alone(model):
-    saving.without_own_pictures(model)
-    saving.without_own_pictures({"type": "notebook", "content": {"metadata": {}}})
+    monkeypatch.setattr(explorer, "display", lambda data, **_: displayed.update(data))
+    control = HTML("drawn")
+    explorer.explore(lambda face: View(Figure((1, 1)), f"a {face} face"), face=control)
+    control.value = "private"
+    (output,) = saved(new_output("display_data", dict(displayed))).cells[1].outputs
+    assert (
+        "a drawn face</figcaption>" in output["data"]["text/html"] and "data:image/png" in output["data"]["text/html"]
+    )
+    assert "private" not in json.dumps(output)

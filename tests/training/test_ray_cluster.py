@@ -75,11 +75,14 @@ def cluster():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:  # the names of Ray's sockets are long
-        with node(folder, "--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={folder}"):
-            wait_until(lambda: is_open(port))
-            with node(folder, f"--address=127.0.0.1:{port}") as second:
-                yield f"127.0.0.1:{port}", second
+    address = f"127.0.0.1:{port}"
+    with contextlib.ExitStack() as started:
+        # In /tmp, since the names of Ray's sockets are long
+        folder = started.enter_context(tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp"))
+        head = ("--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={folder}")
+        started.enter_context(node(folder, *head))
+        wait_until(lambda: is_open(port))
+        yield address, started.enter_context(node(folder, f"--address={address}"))
 
 
 def is_open(port: int) -> bool:

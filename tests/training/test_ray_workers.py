@@ -147,12 +147,6 @@ def test_a_failure_on_a_worker_is_that_of_one_by_one(few):
         list(run_trials(mistake, few[:1], "cpu", "ray"))
 
 
-def test_a_gpu_is_asked_for_only_where_there_is_one(ray):
-    assert ray_workers._gpu_share(ray, "auto", 0.25) == 0
-    with pytest.raises(StudyError, match="the Ray cluster has no GPU"):
-        ray_workers._gpu_share(ray, "cuda", 0.25)
-
-
 def test_an_interruption_saves_what_is_trained_and_the_next_call_ends_with_the_same_bits(few, tmp_path):
     config, states = CONFIG.but(max_epochs=8), tmp_path / "resume"
     call = functools.partial(fit_seeds, [43, 44], *few, config, lambda name: states / f"{name}.pt", "ray")

@@ -1,9 +1,13 @@
-"""Trainings one after the other: each result as it ends, a failure costs its own training, a user's mistake stops all."""
+"""Trainings one after the other: each result as it ends, a failure costs its own training, a mistake stops all."""
 
 import functools
 import importlib
+import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from helpers.errors import StudyError
@@ -72,6 +76,37 @@ def test_a_cluster_that_does_not_answer_is_named(monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     with pytest.raises(StudyError, match=r"The Ray cluster at RAY_ADDRESS=127\.0\.0\.1:1 cannot be used \("):
         list(run_trials(jobs(1), (), workers="ray"))
+
+
+def test_a_start_of_ray_that_fails_leaves_no_process_and_no_folder(monkeypatch):
+    started = []
+
+    def init(_temp_dir, **options):
+        command = [sys.executable, "-c", "import time; time.sleep(600)", _temp_dir]
+        started.append((_temp_dir, subprocess.Popen(command)))
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    ray = SimpleNamespace(init=init, is_initialized=lambda: False, shutdown=lambda: None)
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    with pytest.raises(StudyError, match=r"Ray could not be started on this machine \(The current node timed out"):
+        list(run_trials(jobs(1), (), workers="ray"))
+    ((folder, process),) = started
+    assert not psutil.pid_exists(process.pid) and not Path(folder).exists()
+
+
+@pytest.mark.parametrize(
+    ("gpus", "device", "gpus_per_trial", "share"),
+    [(2, "auto", 0.25, 0.25), (2, "cuda", 1.0, 1.0), (2, "cpu", 1.0, 0), (2, "auto", 0.0, 0), (0, "auto", 1.0, 0)],
+)
+def test_a_training_asks_for_its_share_of_a_gpu_where_there_is_one(gpus, device, gpus_per_trial, share):
+    cluster = SimpleNamespace(cluster_resources=lambda: {"CPU": 2.0} | ({"GPU": float(gpus)} if gpus else {}))
+    assert ray_workers._gpu_share(cluster, device, gpus_per_trial) == share
+
+
+def test_a_gpu_that_no_machine_of_the_cluster_has_is_an_error():
+    with pytest.raises(StudyError, match="the Ray cluster has no GPU"):
+        ray_workers._gpu_share(SimpleNamespace(cluster_resources=dict), "cuda", 0.25)
 
 
 def test_ray_is_imported_only_when_it_is_asked_for(monkeypatch):

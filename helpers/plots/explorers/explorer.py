@@ -12,7 +12,6 @@ import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
-from helpers.plots.explorers.saving import PRIVATE
 from helpers.system.progress import is_watched
 
 RESOLUTION = 110  # dots per inch on the screen: a figure as wide as a page has about 740 pixels
@@ -23,15 +22,13 @@ class View(NamedTuple):
 
     `says` is a sentence or two with the numbers to notice. It stands below the figure, and is its text for those who
     cannot see it. The table, if there is one, stands below that. `limits` has, by the names of controls, the highest
-    value that makes sense now: the last page of what was selected, for example. What is `private`, a picture of the
-    user's, is not saved with the notebook.
+    value that makes sense now: the last page of what was selected, for example.
     """
 
     figure: Figure
     says: str
     table: pd.DataFrame | None = None
     limits: Mapping[str, int] = {}
-    private: bool = False
 
 
 def explore(draw: Callable[..., View], **controls):
@@ -65,11 +62,7 @@ def _show_controls(draw: Callable[..., View], controls: dict, view: View, pictur
         try:
             moved = draw(**{name: control.value for name, control in controls.items()})
             _limit(controls, moved.limits)
-            if moved.private:
-                shown.add_class(PRIVATE)  # before the picture is there
             shown.value = as_html(moved, png(moved.figure))
-            if not moved.private:
-                shown.remove_class(PRIVATE)
         except Exception:  # otherwise Jupyter hides it in its log, and the figure seems to be stuck
             shown.value = f"<pre>{html.escape(traceback.format_exc())}</pre>"
 
@@ -80,8 +73,8 @@ def _show_controls(draw: Callable[..., View], controls: dict, view: View, pictur
             control.style.description_width = "initial"  # as long as the text; JupyterLab cuts it off otherwise
     row = Box(list(controls.values()), layout=Layout(flex_flow="row wrap", align_items="center"))
     explorer = VBox([row, shown])
-    # A program that knows no widgets shows the image.
-    fallback = {"image/png": base64.b64encode(picture).decode(), "text/plain": view.says}
+    # What a program shows that knows no widgets, and what is left in a saved notebook (saving.py)
+    fallback = {"text/html": as_html(view, picture), "text/plain": view.says}
     widget = {
         "application/vnd.jupyter.widget-view+json": {
             "version_major": 2,
@@ -89,7 +82,7 @@ def _show_controls(draw: Callable[..., View], controls: dict, view: View, pictur
             "model_id": explorer.model_id,
         }
     }
-    display(widget | fallback, metadata={"image/png": {"alt": view.says}}, raw=True)
+    display(widget | fallback, raw=True)
 
 
 def _limit(controls: dict, limits: Mapping[str, int]):

@@ -27,7 +27,6 @@ class Face(NamedTuple):
     image: Image.Image
     origin: str
     problem: str = ""
-    private: bool = False  # given by the user, not drawn
 
 
 class FaceChoice(HBox):
@@ -91,4 +90,4 @@ def read_face(data: bytes, otherwise: Face) -> Face:
     except Unreadable as error:
         return otherwise._replace(problem=f"Your file is {error.what}, so the picture stays. {error.do} ")
     image.thumbnail((MOST_SIDE, MOST_SIDE))
-    return Face(image, "your picture", private=True)
+    return Face(image, "your picture")

@@ -171,15 +171,15 @@ def _slider(name: str, low: float, high: float, value: float, step: float, shown
     return FloatSlider(value, min=low, max=high, step=step, **looks)
 
 
-def draw_augmented(images: torch.Tensor, **values: float) -> View:
-    """Draw images before and after an augmentation with the same `values` (fields of `Draws`) for each of them."""
-    after = (255 * augmented(images, **values)).round().to(torch.uint8)
+def draw_augmented(images: torch.Tensor, flip: bool, **values: float) -> View:
+    """Draw images before and after an augmentation with the same values (fields of `Draws`) for each of them."""
+    after = (255 * augmented(images, flip, **values)).round().to(torch.uint8)
     empty = np.full((COLUMNS - len(images), *images.shape[1:]), 255, np.uint8)
     tiles = np.concatenate([images.numpy(), empty, after.numpy(), empty])
     captions = [caption for row in (["before"], ["after"]) for caption in (row, *[[]] * (COLUMNS - 1))]
     figure = new_figure(mosaic_height(COLUMNS, ROWS, 1))
     draw_mosaic(figure, tiles, captions, COLUMNS, ROWS, 1)
-    return View(figure, f"{_in_words(values)} {_beyond(values)}")
+    return View(figure, f"{_in_words(flip, values)} {_beyond(values)}")
 
 
 def augmented(images: torch.Tensor, flip: bool, **values: float) -> torch.Tensor:
@@ -189,9 +189,9 @@ def augmented(images: torch.Tensor, flip: bool, **values: float) -> torch.Tensor
     return augment(images.to(torch.float32).div_(255), draws)
 
 
-def _in_words(values: dict[str, float]) -> str:
+def _in_words(flip: bool, values: dict[str, float]) -> str:
     factors = ", ".join(f"{name} × {values[name]:.2f}" for name in ("brightness", "contrast", "saturation"))
-    mirrored = "Mirrored" if values["flip"] else "Not mirrored"
+    mirrored = "Mirrored" if flip else "Not mirrored"
     turned = f"rotated by {values['degrees']:+.0f}°, hue turned by {values['hue']:+.2f} of the circle"
     return f"{mirrored}, {turned}, {factors}."
 

@@ -1,6 +1,7 @@
 """A sheet of faces with a few lines of text below each, drawn as one image: an Axes per face would be slow."""
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,12 +13,15 @@ from helpers.plots.style import ACCENT, INK, LINES, SMALLEST, WIDTH
 
 PITCH = IMAGE_SIZE + 8  # pixels from the left edge of a face to that of the next one
 LINE = 1.2 * SMALLEST / 72  # inches of a line of text
-RIGHT, WRONG = {"color": LINES[0], "linestyle": "-"}, {"color": LINES[1], "linestyle": (0, (2, 1))}
+RIGHT: dict[str, Any] = {"color": LINES[0], "linestyle": "-"}
+WRONG: dict[str, Any] = {"color": LINES[1], "linestyle": (0, (2, 1))}
 
 
 def new_figure(height: float) -> Figure:
     """Return a figure of the page's width whose Axes are placed by hand: looking for a layout takes time."""
-    return Figure(figsize=(WIDTH, height), layout="none")
+    figure = Figure(figsize=(WIDTH, height))
+    figure.set_layout_engine("none")
+    return figure
 
 
 def mosaic_height(columns: int, rows: int, lines: int) -> float:
@@ -47,11 +51,12 @@ def draw_mosaic(
     axis.imshow(sheet, interpolation="nearest", aspect="auto", extent=(0, sheet.shape[1], sheet.shape[0], 0))
     axis.set_axis_off()
     for (left, top), caption in zip(_corners(len(captions), columns, lines), captions, strict=True):
-        for bold, look in ((False, {"color": INK}), (True, {"color": ACCENT, "fontweight": "bold"})):
+        for bold, colour in ((False, INK), (True, ACCENT)):
             text = "\n".join(line if (line in strong) == bold else "" for line in caption)
             if text.strip():
-                place = (left + IMAGE_SIZE / 2, top + IMAGE_SIZE + 3)
-                axis.text(*place, text, ha="center", va="top", fontsize=SMALLEST, linespacing=1.1, **look)
+                place, weight = (left + IMAGE_SIZE / 2, top + IMAGE_SIZE + 3), "bold" if bold else "normal"
+                look = {"size": SMALLEST, "linespacing": 1.1, "color": colour, "weight": weight}
+                axis.text(*place, text, None, ha="center", va="top", **look)
     return axis
 
 

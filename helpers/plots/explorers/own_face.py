@@ -83,8 +83,7 @@ def view_face(checkpoint: Checkpoint, face: Face, attribute: str, box: tuple[flo
     _show_frame(picture, face.image, box)
     _show_crop(seen, lit, pixels[0].cpu().numpy(), heat, attribute)
     _plot_probabilities(bars, probability)
-    says = face.problem + _about(face, probability) + _about_likeness(checkpoint, pixels)
-    return View(figure, says, private=face.private)
+    return View(figure, face.problem + _about(face, probability) + _about_likeness(checkpoint, pixels))
 
 
 def _show_frame(axis: Axes, image: Image.Image, box: tuple[float, float, float, float]):

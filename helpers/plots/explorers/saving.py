@@ -1,22 +1,30 @@
-"""What JupyterLab's server does before it saves a notebook: it leaves out the pictures that the user has given.
+"""What JupyterLab saves of a notebook: figures instead of widgets, which end with the kernel.
 
-JupyterLab saves the state of the widgets with a notebook, so that its explorers show their figures when it is opened
-again. The Makefile sets this function as the server's `pre_save_hook`.
+Without this, a notebook that is opened again says "Error displaying widget: model not found" in their places. What a
+widget shows is not saved: a picture that a reader has chosen stays in the memory of the kernel.
 """
 
-PRIVATE = "celeba-study-private"  # the class of a widget that shows a picture of the user's
-STATE = "application/vnd.jupyter.widget-state+json"
-PICTURES = ("FileUploadModel", "ImageModel")  # widgets that hold a file or a photo itself
-NOT_SAVED = "<p>This showed a picture of yours, which is not saved with the notebook. Run the cell again.</p>"
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
-def without_own_pictures(model: dict, **context):
-    """Take the user's pictures out of the widgets of a notebook that is about to be saved."""
+def without_widgets(model: dict, **_):
+    """Take the widgets out of a notebook before it is saved: a pre-save hook of Jupyter Server, which changes `model`.
+
+    An explorer leaves the figure that it shows at the start. The notebook in the browser keeps its widgets.
+    """
     if model["type"] != "notebook" or not model.get("content"):
         return
-    widgets = model["content"]["metadata"].get("widgets", {}).get(STATE, {}).get("state", {})
-    for widget in widgets.values():
-        if PRIVATE in widget["state"].get("_dom_classes", ()):
-            widget["state"]["value"] = NOT_SAVED
-        if widget["model_name"] in PICTURES:
-            widget.pop("buffers", None)
+    notebook = model["content"]
+    notebook["metadata"].pop("widgets", None)
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            cell["outputs"] = [kept for output in cell["outputs"] if (kept := _still(output))]
+
+
+def _still(output: dict) -> dict | None:
+    """Return an output without its widget; None if only the widget's name would be left."""
+    data = output.get("data", {})
+    if WIDGET not in data:
+        return output
+    others = {kind: shown for kind, shown in data.items() if kind != WIDGET}
+    return None if set(others) <= {"text/plain"} else {**output, "data": others}
