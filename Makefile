@@ -1,22 +1,34 @@
 # make demo    set up .venv, run the study on drawn faces, write its report
-# make test    set up .venv, run every test
+# make lab     open the notebooks in JupyterLab
+# make test    set up .venv, run every test but those in a browser
+# make test-browser   run all notebooks in JupyterLab, in a Chromium: six minutes
 # make check   the linter, the types and the fast tests, for every save: two minutes and a half
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 UV_VERSION := 0.13.9
 
-.PHONY: demo test check bench setup browser lint lock clean
+.PHONY: demo lab test test-browser check bench setup browser lint lock clean
 
 demo: setup browser
 	$(PY) -m helpers run --profile demo
 
+# As root, JupyterLab starts only when it is told so. PASSIVE lets waiting threads sleep, as `run` does (see the manual).
+lab: setup
+	OMP_WAIT_POLICY=PASSIVE $(VENV)/bin/jupyter lab --ServerApp.root_dir="$(CURDIR)" notebooks/01_data.ipynb \
+	  $(if $(filter 0,$(shell id -u)),--allow-root)
+
+# One process per core, with one thread each. Tests of one group share something slow to make, and stay in one process.
+PYTEST = OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist loadgroup
+
 test: setup
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow" -n auto
-	$(PY) -m pytest -m slow
+	$(PYTEST)
+
+test-browser: setup browser
+	$(PY) -m pytest -m browser
 
 check: lint
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow" -n auto
+	$(PYTEST) -m "not slow and not browser"
 
 # Takes about a quarter of an hour. With `.venv/bin/pip install -e '.[bench]'`, against Lightning and fastai too.
 bench: setup
@@ -24,8 +36,9 @@ bench: setup
 
 setup: $(VENV)/.installed
 
-# The lock is installed by uv, in a minute; where uv cannot reach the packages, by pip.
-$(VENV)/.installed: requirements.txt pyproject.toml
+# The lock is installed by uv, in a minute; where uv cannot reach the packages, by pip. JupyterLab is told to save
+# figures in the places of widgets, which end with the kernel.
+$(VENV)/.installed: requirements.txt pyproject.toml notebooks/jupyter_server_config.json
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
 	  { echo "error: Python 3.11 or later is needed; this is $$($(PYTHON) --version). Try make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c "import venv, ensurepip" 2>/dev/null || \
@@ -34,6 +47,7 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 	$(PY) -m pip install --quiet uv==$(UV_VERSION) || true
 	$(VENV)/bin/uv pip install --quiet --python $(PY) -r requirements.txt || $(PY) -m pip install -r requirements.txt
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	cp notebooks/jupyter_server_config.json $(VENV)/etc/jupyter/
 	touch $@
 
 # The PDF is printed by a Chromium, Chrome or Edge. Root on Debian gets one; others get WeasyPrint's PDF.
@@ -53,7 +67,7 @@ lint: setup
 
 # Renew requirements.txt from pyproject.toml.
 lock: setup
-	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev --extra fetch \
+	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev --extra fetch --extra scale \
 	  --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.txt
 
 clean:

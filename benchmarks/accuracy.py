@@ -4,27 +4,35 @@ Every arm is trained with several seeds; a training that is done is not done aga
 the JSON file are kept), so that this may be stopped and started at will, on a CPU or a GPU. An arm's figures are those
 of its epoch with the lowest valid loss, as in 06_final. Choices are made on valid: test is opened by --open-test
 alone, once an arm, when all its seeds are trained, and the JSON file says when.
+
+`--workers ray` trains arms and seeds in parallel (docs/scale.md). On a cluster, all nodes must see this folder and the
+dataset on a shared file system, since checkpoints and the teachers' answers are files. Teachers must be trained before
+the arms that they teach.
 """
 
 import argparse
 import json
 import statistics
+import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from arms import ARMS, FOLDER, SEEDS, answers, checkpoint, train_together, trained_alike
+from arms import ARMS, FOLDER, SEEDS, answers, checkpoint, job, trained_alike
 
 from helpers.data.batches import Split, load_split
 from helpers.data.celeba import open_dataset
+from helpers.errors import StudyError
 from helpers.evaluation import metrics
 from helpers.evaluation.bootstrap import intervals, sums_by_person
 from helpers.models.networks import build_for, count_parameters, forward_flop
 from helpers.system.devices import choose_device, describe
 from helpers.system.files import write_text
 from helpers.system.records import plain
+from helpers.training.trials import run_trials
 
 REPORTED = ("mean_accuracy", "micro_f1", "loss")
 
@@ -35,6 +43,8 @@ def main(arguments: list[str] | None = None):
     parser.add_argument("--arms", default=",".join(ARMS), help="only these, with commas between")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
     parser.add_argument("--precision", default="auto", help="fp32 or bf16; auto: bf16 on a GPU alone")
+    parser.add_argument("--workers", default="none", help="none: one after the other; ray: in parallel")
+    parser.add_argument("--gpus-per-trial", type=float, default=1.0, help="with ray: the share of a GPU for each")
     parser.add_argument("--open-test", action="store_true", help="measure on test what is trained with all seeds")
     parser.add_argument("--json", type=Path, default=Path(__file__).with_name("accuracy.json"))
     options = parser.parse_args(arguments)
@@ -48,14 +58,19 @@ def main(arguments: list[str] | None = None):
         content["arms"] = [arms[name] for name in ARMS if name in arms]
         write_text(options.json, json.dumps(plain(content), indent=1) + "\n")
 
+    jobs = {}
     for seed in options.seeds:
         for group in trained_alike(options.arms.split(",")):
-            missing = [name for name in group if seed not in arms.get(name, {"seeds": []})["seeds"]]
-            if not missing:
-                continue
-            for name, row in train_together(missing, seed, train, valid, options.precision, dataset).items():
+            if missing := [name for name in group if seed not in arms.get(name, {"seeds": []})["seeds"]]:
+                jobs[(*missing, seed)] = job(missing, seed, options.precision, dataset.root)
+    with closing(run_trials(jobs, (train, valid), "auto", options.workers, options.gpus_per_trial)) as results:
+        for (*_, seed), rows in results:
+            if isinstance(rows, Exception):
+                raise rows
+            for name, row in rows.items():
                 arm = arms.setdefault(name, described(name, options.precision))
                 arm["per_seed"].append(row | measured(name, seed, valid))
+                arm["per_seed"].sort(key=lambda one: one["seed"])
                 summarise(arm)
             keep()
     if options.open_test:
@@ -158,4 +173,7 @@ def per_image(logits: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except StudyError as error:
+        sys.exit(str(error))

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -23,12 +24,14 @@ from torch import nn
 
 from helpers.config import CHECKPOINTS, RECIPE, Config
 from helpers.data.batches import Split
-from helpers.data.celeba import Dataset
+from helpers.data.celeba import open_dataset
+from helpers.errors import StudyError
 from helpers.evaluation.metrics import probabilities
 from helpers.models.checkpoints import load_checkpoint, save_checkpoint
 from helpers.models.networks import Mirrored, build_for
 from helpers.training import loop
 from helpers.training.loop import KeepBest, evaluate, fit, predict_logits
+from helpers.training.trials import Job
 
 FOLDER = CHECKPOINTS / "accuracy"
 SEEDS = (42, 43, 44)  # teachers are of all of them, and so are the arms for which test is opened
@@ -134,17 +137,25 @@ def trained_alike(names: list[str]) -> list[list[str]]:
     return list(groups.values())
 
 
+def job(names: list[str], seed: int, precision: str, root: Path) -> Job:
+    """Return the training of `train_together`, for `run_trials`."""
+    return Job(partial(train_together, names, seed, precision, root), FOLDER / f"{'+'.join(names)}-{seed}.state")
+
+
 def train_together(
-    names: list[str], seed: int, train: Split, valid: Split, precision: str, dataset: Dataset
+    names: list[str], seed: int, precision: str, root: Path, train: Split, valid: Split, resume: Path | None
 ) -> dict[str, dict]:
-    """Train once for arms of one group; save each one's best checkpoint, and return its row: epoch and seconds."""
+    """Train once for arms of one group; save each one's best checkpoint, and return its row: epoch and seconds.
+
+    `root` is the dataset's folder; it is opened here, since a dataset with its open files cannot go to a worker.
+    """
+    dataset = open_dataset(str(root), allow_missing=True)
     arms = {name: ARMS[name] for name in names}
     first = next(iter(arms.values()))
     configs = {name: arm.config.but(seed=seed, precision=precision) for name, arm in arms.items()}
     config = configs[names[0]].but(ema=max(one.ema for one in configs.values()), mirror=False)
     model = build_for(config, train.device)
     look = Look(model, configs, valid)
-    state = FOLDER / f"{'+'.join(names)}-{seed}.state"
     if first.all_attributes:
         model.head, train = AllAttributes(model.head), with_all_targets(train, dataset)
     watches = "views" in first.ideas
@@ -156,7 +167,7 @@ def train_together(
         for idea in first.ideas:
             changes.enter_context(IDEAS[idea]())
         label = f"{'+'.join(names)} seed {seed}"
-        history = fit(model, taught, valid, config, on_epoch=look, label=label, resume=state)
+        history = fit(model, taught, valid, config, on_epoch=look, label=label, resume=resume)
     spent = {"seconds_per_epoch": history["seconds"].median(), "threads": torch.get_num_threads()}
     rows = {}
     for name, one in configs.items():
@@ -172,7 +183,8 @@ def train_together(
             if not watches:
                 np.save(all_answers(f"{name}-{seed}"), answers_to_all(trained, model.head, train))
         rows[name] = {"seed": seed, "epoch": row["epoch"]} | spent
-    state.unlink(missing_ok=True)
+    if resume:
+        resume.unlink(missing_ok=True)
     return rows
 
 
@@ -207,7 +219,7 @@ def teach(train: Split, arm: Arm) -> Split:
     trained = [f"{arm.teachers}-{seed}" for seed in SEEDS]
     where = all_answers if arm.all_attributes else checkpoint
     if missing := [where(one) for one in trained if not where(one).exists()]:
-        raise SystemExit(f"These teachers are missing: {missing}. Run accuracy.py --arms {arm.teachers} first.")
+        raise StudyError(f"These teachers are missing: {missing}. Run accuracy.py --arms {arm.teachers} first.")
     given = [np.load(where(one)) if arm.all_attributes else answers(one, train) for one in trained]
     logits = np.mean(given, axis=0)
     taught = torch.tensor(probabilities(logits), dtype=torch.float32, device=train.device)
@@ -229,7 +241,7 @@ def full_network(name: str, seed: int, device: torch.device) -> nn.Module:
     """Return a trained network of an arm that answers for all attributes, in eval mode."""
     path = all_weights(f"{name}-{seed}")
     if not path.exists():
-        raise SystemExit(f"The teacher {path} is missing. Run accuracy.py --arms {name} first.")
+        raise StudyError(f"The teacher {path} is missing. Run accuracy.py --arms {name} first.")
     model = build_for(ARMS[name].config.but(mirror=False), device)
     model.head = AllAttributes(model.head)
     model.head.asked_all = True

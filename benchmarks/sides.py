@@ -24,7 +24,6 @@ from helpers.data.decoding import decode
 from helpers.evaluation.bootstrap import bootstrap_ranking, bootstrap_scores
 from helpers.models.networks import build_model
 from helpers.system.devices import keep_freed_memory
-from helpers.training.grid import grid_trials, run_grid
 from helpers.training.loop import fit, predict_logits
 from helpers.training.optim import build_optimizer, train_step
 
@@ -215,23 +214,6 @@ def plain_evaluation() -> float:
 def our_evaluation() -> float:
     keep_freed_memory()
     return len(names()) / timed(lambda: predict_logits(our_model("fp32")[0], train_split()))
-
-
-def grid(at_once: int, precision: str) -> float:
-    few = train_split().subset(range(64))
-    trials = grid_trials(CONFIG.but(precision=precision), [0.001, 0.005], [1e-5], [256], [0.0, 0.2])
-    with tempfile.TemporaryDirectory() as folder:
-        started = time.perf_counter()
-        run_grid(trials, train_split(), few, Path(folder) / "grid.jsonl", "benchmark", at_once=at_once)
-        return len(trials) * len(names()) / (time.perf_counter() - started)
-
-
-def grid_in_turn() -> float:
-    return grid(1, "bf16")
-
-
-def grid_side_by_side() -> float:
-    return grid(os.cpu_count(), "bf16")
 
 
 def a_test_split():

@@ -60,7 +60,6 @@ ROWS = [
     Row("trainer_overhead_fastai", "ms a step", sides.fastai_overhead, sides.our_overhead, FASTAI),
     Row("cache_build", "images/s", sides.plain_decode, sides.our_decode),
     Row("evaluation", "images/s", sides.plain_evaluation, sides.our_evaluation),
-    Row("grid_side_by_side", "images/s", sides.grid_in_turn, sides.grid_side_by_side, "ours in turn", most=2),
     Row("identity_bootstrap", "s", None, sides.our_bootstrap, most=3),
     Row("identity_bootstrap_rankings", "s", None, sides.our_bootstrap_of_rankings, most=3),
     Row("demo", "s", None, sides.demo, most=1),

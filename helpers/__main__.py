@@ -1,6 +1,7 @@
 """The command line: python -m helpers …"""
 
 import io
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -70,15 +71,18 @@ def run(
     is 1 if a check found a fault, 2 after an error, and 130 or 143 after an interruption.
     """
     from helpers.checks import read_scorecard, verdict
+    from helpers.cli.kernels import Kernels
     from helpers.cli.pipeline import run_study
     from helpers.cli.planning import Study, chosen
     from helpers.cli.reporting import make_report
     from helpers.run import SCORECARD
 
     study = Study(profile, run_name, data_root, device, allow_missing, only, start, fresh, parameter or [])
-    folder = run_study(study)
-    if not only:
-        make_report(folder.name, language=language, author=author, course=course, repository=repository)
+    with Kernels() as kernels:
+        folder = run_study(study, kernels)
+        if not only:
+            title_page = {"language": language, "author": author, "course": course, "repository": repository}
+            make_report(folder.name, title_page, kernels=kernels)
     line, sound = verdict(read_scorecard(folder / "results" / SCORECARD), chosen(study))
     typer.secho(line, fg=None if sound else typer.colors.RED)
     if not sound and not keep_going:
@@ -110,8 +114,8 @@ def report(
     elif notebooks:
         reporting.export_site(names[0], language)
     else:
-        title_page = {"author": author, "course": course, "repository": repository}
-        reporting.make_report(names[0], wanted, language=language, **title_page)
+        title_page = {"language": language, "author": author, "course": course, "repository": repository}
+        reporting.make_report(names[0], title_page, wanted)
 
 
 @app.command()
@@ -244,6 +248,9 @@ def prepare(
 
 def main() -> int:
     """Run the command line and return its exit status; print a user's mistake as a message, without a traceback."""
+    # Threads that wait for each other sleep. By default they keep a core busy, up to milliseconds per operation, which
+    # makes training several times slower where other programs run too. PyTorch reads this when it is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A pipe on Windows may lack characters that are printed: they are escaped, and the command goes on.

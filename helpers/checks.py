@@ -320,6 +320,14 @@ def mode_losses(model: nn.Module, train: Split, config: Config) -> dict[str, flo
     return losses
 
 
+def trained_to_the_end(history: pd.DataFrame, config: Config) -> Check:
+    """Check that the training ran all its epochs: it has fewer if it was stopped, or if it diverged."""
+    done, planned = len(history), config.max_epochs
+    values = {"planned": planned, "done": done}
+    name = "the final training ran all its epochs"
+    return Check(name, "{planned} epochs", "{done} epochs", done == planned, "remark", values)
+
+
 def did_not_diverge(history: pd.DataFrame, name: str = "the final training did not diverge") -> Check:
     """Check that the losses stayed finite, the train loss did not rise, and the valid loss is no worse than a coin's.
 

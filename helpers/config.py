@@ -154,12 +154,14 @@ class Config:
 # name: (type, (test, description of the range)) per notebook parameter; in a list, each value must pass the test.
 # The parameters below belong to notebooks only; the fields of Config are added to them.
 RULES = {
+    "profile": (str, _one_of("", "demo", "quick", "full")),
     "seeds": (list, _between(0, 2**32 - 1)),
     "grid_lr": (list, _between(1e-8, 10)),
     "grid_weight_decay": (list, _between(0, 1)),
     "grid_channels_block3": (list, _between(1, 4096)),
     "grid_dropout": (list, _between(0, 0.95)),
-    "trials_at_once": (int, _between(0, 256)),
+    "workers": (str, _one_of("none", "ray")),
+    "gpus_per_trial": (float, _between(0, 1)),
     "overfit_images": (int, _between(2, 10_000)),
     "probe_images": (int, _between(2, 10**7)),
     "probe_epochs": (int, _between(1, 10_000)),

@@ -1,9 +1,15 @@
-"""Output of the notebooks: sentences with measured numbers, tables, and conclusions that depend on the checks."""
+"""What a notebook shows: sentences with measured numbers, tables, conclusions, progress, and notes about mistakes."""
+
+import html
 
 import pandas as pd
+from IPython.core.getipython import get_ipython
 from IPython.display import HTML, Markdown, display
 
 from helpers.checks import Checks
+from helpers.errors import StudyError
+from helpers.plots.explorers import live
+from helpers.system import progress
 
 __all__ = ["conclude", "say", "show_table"]
 
@@ -34,3 +40,16 @@ def show_table(table: pd.DataFrame, digits: int = 4, hide: tuple[str, ...] = ())
         formatters=formats, float_format=number, na_rep="—", border=0, index=not isinstance(shown.index, pd.RangeIndex)
     )
     display(HTML(html))
+
+
+def prepare():
+    """Show mistakes of the user as a note, and progress in place, if a person watches this notebook in Jupyter."""
+    if progress.is_watched():
+        progress.show_with(live.Bar, live.Training)
+        get_ipython().set_custom_exc((StudyError,), _show_mistake)
+
+
+def _show_mistake(shell, kind, error: StudyError, traceback, tb_offset=None):
+    """Show a StudyError as its message alone. IPython calls this; the cells after the failed one are not run."""
+    note = "border-left: 0.3em solid #D55E00; padding: 0.3em 1em; white-space: pre-wrap; line-height: 1.4"
+    display(HTML(f'<div role="alert" style="{note}"><b>This cell stopped.</b> {html.escape(str(error))}</div>'))

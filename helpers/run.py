@@ -1,5 +1,6 @@
 """The folders of one run, with its results, figures, checkpoints and logs."""
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -112,6 +113,18 @@ class Run:
             )
         return read_record(path)
 
+    def elsewhere(self, notebook: str) -> dict[str, dict]:
+        """Return a notebook's results in the other runs by the runs' names; damaged ones are left out.
+
+        Nothing is computed from them, so they do not count as files that this notebook has read.
+        """
+        found = {}
+        for path in sorted(RUNS.glob(f"*/results/{notebook}.json")):
+            with contextlib.suppress(StudyError):
+                found[path.parent.parent.name] = read_record(path)
+        found.pop(self.config.run_name, None)
+        return found
+
     def configure(self, **changes) -> Config:
         """Change the run's configuration, which is written with the results; return the new one."""
         self.config = self.config.but(**changes)
@@ -133,11 +146,14 @@ class Run:
         self.files.read(path)
         return path.is_file()
 
-    def save_figure(self, figure, name: str, note: str = "") -> Path:
-        """Save a figure as figures/<run_name>/<notebook>_<name>.png and return the path.
+    def save_figure(self, figure, name: str, note: str = "", *, alt: str):
+        """Show a figure and save it as figures/<run_name>/<notebook>_<name>.png.
 
-        `note` is written below the figure: number of images, seeds. Figures of drawn faces are marked as such.
+        `note` is written below the figure: number of images, seeds. Figures of drawn faces are marked as such. `alt`
+        says in a sentence what the figure shows, for those who cannot see it.
         """
+        from helpers.plots.style import show_figure  # half a second of matplotlib that the command line can do without
+
         if note:
             figure.text(0.0, -0.01, note, ha="left", va="top", fontsize=7.5, color="#555")
         if self.dataset is not None and self.dataset.drawn:
@@ -148,7 +164,7 @@ class Run:
         except OSError as error:
             raise StudyError(f"The figure {path} cannot be written ({error}).") from error
         self.files.made(path)
-        return path
+        show_figure(figure, alt)
 
     def save_checkpoint(self, name: str, model, epoch: int, metrics: dict, config: Config | None = None):
         """Write checkpoints/<run_name>/<name>.pt."""

@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from helpers.data import augmentation
 from helpers.data.batches import denormalise
 from helpers.data.celeba import open_dataset
 from helpers.data.decoding import decode
+from helpers.errors import StudyError
 from helpers.evaluation.metrics import probabilities
 from helpers.models.networks import COURSE_PARAMETERS, CourseCNN, build_for, count_parameters
 from helpers.report.published import measured_steps
@@ -22,6 +24,8 @@ from helpers.training.loop import predict_logits
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import accuracy
 import arms
+import cpu
+import explorers
 import gpu
 import ideas
 import latency
@@ -85,12 +89,20 @@ def test_latency_takes_turns_and_drops_its_warm_up():
     assert order == [1, 2] * 22 and [len(times) for times in samples.values()] == [20, 20]
 
 
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_a_way_of_training_on_a_cpu_is_measured_in_its_layout(channels_last):
+    sampler = cpu.Sampler(cpu.Way("compact", batch_size=2, channels_last=channels_last))
+    speed, cost = sampler.sample(3)
+    images, _ = sampler.batch
+    assert speed > 0 and cost > 0 and images.is_contiguous(memory_format=torch.channels_last) == channels_last
+
+
 # Accuracy
 
 
 @pytest.fixture
 def trained(monkeypatch, tmp_path):
-    """Four small arms in place of the real ones; the list of what was trained."""
+    """Four small arms in place of the real ones, on 64 images per split; the list of what was trained."""
     course = Config(channels_block3=8, batch_size=32, max_epochs=2)
     settled = course.but(optimizer="adamw")
     small = {
@@ -103,6 +115,7 @@ def trained(monkeypatch, tmp_path):
         monkeypatch.setattr(module, "ARMS", small)
         monkeypatch.setattr(module, "SEEDS", (1, 2))
     monkeypatch.setattr(arms, "FOLDER", tmp_path / "checkpoints")
+    monkeypatch.setattr(accuracy, "load_split", partial(accuracy.load_split, limit=64))
     trainings, fit = [], arms.fit
     monkeypatch.setattr(
         arms, "fit", lambda *given, **named: trainings.append((named["label"], given)) or fit(*given, **named)
@@ -190,7 +203,7 @@ def test_the_taught_of_all_attributes_learn_their_teachers_answers_to_all(traine
     five = [probabilities(arms.answers(f"course-{seed}", ordinary)) for seed in (1, 2)]  # of the saved networks
     assert np.allclose(np.array(answers)[..., :5], five, atol=1e-5)
     arms.all_answers("course-2").unlink()
-    with pytest.raises(SystemExit, match=r"course-2-all\.npy"):
+    with pytest.raises(StudyError, match=r"course-2-all\.npy"):
         measure(drawn, tmp_path, "--arms", "taught", "--seeds", "2")
 
 
@@ -298,3 +311,12 @@ def test_the_gpu_script_measures_every_network(tmp_path, monkeypatch):
     for arch in gpu.ARCHES:
         for kind in gpu.STEPS[:2]:
             assert f"step {kind}, {arch}, batch 64" in names
+
+
+def test_every_explorer_is_measured_and_its_moves_differ():
+    from helpers.plots.explorers import __all__ as every
+
+    assert sorted(name for _, name in explorers.ROWS) == sorted(every)
+    draw, moves = explorers.overfitted()
+    assert len({draw(**values).says for values in moves}) == len(moves)
+    assert explorers.measure(draw, moves[:1], 2)["moves"] == 2

@@ -270,6 +270,13 @@ def test_a_valid_loss_that_blows_up_or_is_never_better_than_a_coins_is_a_diverge
     assert checks.did_not_diverge(history).passed is passed
 
 
+@pytest.mark.parametrize(("epochs", "passed"), [(5, True), (3, False)])
+def test_a_training_that_was_stopped_is_told_as_a_remark(epochs, passed):
+    check = checks.trained_to_the_end(pd.DataFrame({"epoch": range(1, epochs + 1)}), Config(max_epochs=5))
+    assert check.passed is passed and check.severity == "remark"
+    assert check.told("expected") == "5 epochs" and check.told("measured") == f"{epochs} epochs"
+
+
 def test_a_scorecard_without_checks_is_not_sound():
     line, sound = verdict([])
     assert not sound and "no check was made in this run" in line

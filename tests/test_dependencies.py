@@ -15,7 +15,8 @@ LOCK = [line for line in (ROOT / "requirements.txt").read_text(encoding="utf-8")
 
 def asked_for() -> list[Requirement]:
     extras = PYPROJECT["optional-dependencies"]
-    return [Requirement(line) for line in PYPROJECT["dependencies"] + extras["dev"] + extras["fetch"]]
+    locked = (PYPROJECT["dependencies"], *(extras[name] for name in ("dev", "fetch", "scale")))
+    return [Requirement(line) for lines in locked for line in lines]
 
 
 def test_the_conda_environment_installs_the_project_and_lists_nothing_else():

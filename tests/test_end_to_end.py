@@ -10,13 +10,15 @@ import nbformat
 import pytest
 import torch
 import yaml
+from papermill import execute_notebook
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from helpers.config import ATTRIBUTES, CHECKPOINTS, FIGURES, HOME, NOTEBOOKS, ROOT, RUNS
 from helpers.models.checkpoints import load_checkpoint
-from helpers.study import ORDER
+from helpers.study import ORDER, notebook_parameters
+from helpers.system.records import TIMES
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("the small run")]
 
 SMALL = [
     "02_baselines.max_epochs=4",
@@ -34,7 +36,6 @@ SMALL = [
     "05_grid.train_images=32",
     "05_grid.max_epochs=1",
     "05_grid.valid_images=16",
-    "05_grid.trials_at_once=2",
     "06_final.max_epochs=2",
     "06_final.train_images=64",
     "06_final.valid_images=24",
@@ -44,12 +45,13 @@ SMALL = [
 
 @pytest.fixture(scope="module")
 def run(drawn):
-    """The run `small`, made by the command line in a process of its own."""
+    """The run `small`, made by the command line; its output is a pipe that has few characters, as on Windows."""
     command = [sys.executable, "-m", "helpers", "run", "--profile", "demo", "--run-name", "small"]
     settings = [word for setting in SMALL for word in ("-p", setting)]
-    environment = os.environ | {"CELEBA_ROOT": "/not/looked/at"}
-    done = subprocess.run([*command, *settings], capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    environment = os.environ | {"CELEBA_ROOT": "/not/looked/at", "PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"}
+    command = [*command, *settings]
+    done = subprocess.run(command, capture_output=True, encoding="cp1252", cwd=ROOT, env=environment, check=False)
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr[-3000:]
     return done.stdout
 
 
@@ -70,6 +72,10 @@ def test_every_notebook_is_executed_without_an_error_and_its_results_are_kept(ru
         assert all(cell.execution_count for cell in executed.cells if cell.cell_type == "code" and cell.source)
         assert (RUNS / "small" / "logs" / f"{name}.log").is_file()
     assert all(results[name]["data"]["drawn"] for name in ORDER)
+
+
+def test_what_a_pipe_lacks_is_escaped(run):
+    assert r"\u2500\u2500 01_data (1/8)" in run
 
 
 def test_progress_in_the_log_is_plain_lines_and_no_bars(run):
@@ -150,6 +156,29 @@ def test_the_measured_test_scores_stand_in_the_report(run, results):
 
 def test_nothing_is_written_beside_the_notebooks(run):
     assert not list(NOTEBOOKS.glob("**/*.png")) and not (ROOT / "runs" / "small").exists() and HOME != ROOT
+
+
+def without_times(text: str) -> str:
+    """Return a file of results without the lines of times, and of the name of the run."""
+    return re.sub(rf'^ *"({"|".join(TIMES - {"digest"})}|run_name)": .*\n', "", text, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("notebook", ["02_baselines", "04_lr_finder"])
+def test_a_notebook_executed_again_writes_the_same_bytes_apart_from_times(notebook, run, results, tmp_path):
+    given = {name: results[notebook]["parameters"][name] for name in notebook_parameters(notebook)}
+    source = str(NOTEBOOKS / f"{notebook}.ipynb")
+    execute_notebook(source, str(tmp_path / "out.ipynb"), given | {"run_name": "again"}, progress_bar=False)
+    texts, files = [], []
+    for run_name in ("small", "again"):
+        folder = RUNS / run_name / "results"
+        content = json.loads((folder / f"{notebook}.json").read_text())
+        for place, key in ((content, "digest"), (content, "files"), (content["parameters"], "run_name")):
+            del place[key]
+        texts.append(without_times(json.dumps(content, indent=1)))
+        made = [*folder.glob(f"{notebook}.npz"), *(FIGURES / run_name).glob(f"{notebook}_*.png")]
+        files.append({path.name: path.read_bytes() for path in sorted(made)})
+    assert len(texts[0]) > 1000 and texts[0] == texts[1]
+    assert files[0].keys() and files[0] == files[1]
 
 
 def papermill(tmp_path, notebook, *parameters):

@@ -226,3 +226,17 @@ def test_a_log_of_openings_that_was_cut_or_damaged_loses_no_other_line(make_run,
     log.write_bytes(log.read_bytes() + b'7\n\xff\xfe\n{"when": "20')
     run.open_test(CPU, [tmp_path / "best.pt"])
     assert [record["notebook"] for record in run.test_openings] == ["07_test", "07_test"]
+
+
+def test_the_results_of_other_runs_are_read_without_counting_as_read(make_run, tmp_path):
+    for name in ("first", "second", "third"):
+        other = make_run("06_final")
+        other.results = tmp_path / "RUNS" / name / "results"
+        finish(other)
+    damaged = tmp_path / "RUNS" / "third" / "results" / "06_final.json"
+    damaged.write_text(damaged.read_text().replace('"seed": 42', '"seed": 43'))
+    run = make_run("06_final")
+    finish(run)
+    found = run.elsewhere("06_final")
+    assert list(found) == ["first", "second"] and found["first"]["parameters"]["seed"] == 42
+    assert not any("first" in path for path in run.files.digests()["read"])

@@ -11,10 +11,11 @@ from helpers.study import notebook_parameters
 
 @pytest.fixture
 def namespace(dataset, tmp_path, monkeypatch):
-    """The parameters of 06_final as they stand in the notebook, on drawn faces in a folder of the test."""
+    """The parameters of 06_final as its cell has them, without a profile, on drawn faces in a folder of the test."""
     for folder in ("RUNS", "FIGURES", "CHECKPOINTS"):
         monkeypatch.setattr(runs, folder, tmp_path / folder)
-    return notebook_parameters("06_final") | {"data_root": str(dataset.root), "device": "cpu", "seeds": [43]}
+    own = {"profile": "", "data_root": str(dataset.root), "device": "cpu", "seeds": [43]}
+    return notebook_parameters("06_final") | own
 
 
 def test_one_call_gives_run_dataset_device_configuration_and_checks(namespace, dataset):
@@ -35,3 +36,33 @@ def test_what_is_none_has_the_courses_value_and_what_is_given_its_own(namespace)
 def test_a_wrong_parameter_is_named_with_its_notebook(namespace, name, value, told):
     with pytest.raises(StudyError, match=f"06_final: Parameter {name}=.*{told}"):
         study.start("06_final", namespace | {name: value})
+
+
+def test_a_profile_sets_what_was_left_as_it_is_in_the_notebook_too(namespace, capsys):
+    namespace |= {"profile": "demo", "batch_size": 32}
+    run, *_, config, _ = study.start("06_final", namespace)
+    profile = study.load_profile("demo")["06_final"]
+    assert config.max_epochs == profile["max_epochs"] < 20 and config.batch_size == 32 != profile["batch_size"]
+    assert namespace["extra_epochs"] == run.parameters["extra_epochs"] == profile["extra_epochs"]
+    assert config.data_root == str(namespace["data_root"]) != "drawn"
+    assert "Set by the profile demo: schedule = 'one_cycle', max_epochs" in capsys.readouterr().out
+
+
+def test_what_papermill_passes_is_never_replaced_and_without_a_profile_nothing_is(namespace, monkeypatch):
+    monkeypatch.setattr(study, "is_logged", lambda: True)
+    cell = "# Parameters\nmax_epochs = 20\nrun_name = 'mine'\n"
+    assert study.start("06_final", namespace | {"profile": "demo", "In": ["", cell]})[3].batch_size == 64
+    config = study.start("06_final", namespace | {"profile": "demo", "In": ["", cell + "profile = 'demo'\n"]})[3]
+    assert config.max_epochs == 20 and config.batch_size == 16
+
+
+@pytest.mark.parametrize("profile", ["full", ""])
+def test_the_full_profile_and_none_leave_the_courses_protocol(namespace, profile, capsys):
+    assert study.start("06_final", namespace | {"profile": profile})[3].max_epochs == 20
+    assert "Set by" not in capsys.readouterr().out
+
+
+def test_a_newcomer_who_changes_nothing_runs_the_demo_on_drawn_faces():
+    for notebook in study.ORDER:
+        parameters = notebook_parameters(notebook)
+        assert study.set_by_profile(notebook, parameters, parameters)["data_root"] == "drawn"

@@ -22,6 +22,7 @@ from helpers.data.official import OFFICIAL_POSITIVES, OFFICIAL_SIZES
 from helpers.errors import StudyError
 from helpers.report.pdf import find_browser
 from helpers.system.devices import cpu_has_bf16, cuda_problem, describe
+from helpers.system.gpus import nvidia_driver
 
 GIGABYTE = 2**30
 VERDICTS = ("sound", "usable, with remarks", "NOT USABLE")
@@ -38,11 +39,7 @@ def report_lines(data_root: str) -> Iterator[tuple[str, str]]:
     yield "python", f"{platform.python_version()} ({sys.executable})"
     yield "torch", f"{torch.__version__}, torchvision {torchvision.__version__}"
     yield "CUDA", torch.version.cuda or "not supported by this torch build"
-    problem = cuda_problem()
-    yield (
-        "GPU",
-        f"none usable: {problem}" if problem else f"{describe(torch.device('cuda'))}, kernels present",
-    )
+    yield "GPU", _gpu_line(cuda_problem())
     if torch.backends.mps.is_available():
         yield "Apple GPU", "present, but not used: the study computes on CUDA or on the CPU"
     yield "CPU", f"{describe(torch.device('cpu'))}, {os.cpu_count()} cores"
@@ -55,6 +52,22 @@ def report_lines(data_root: str) -> Iterator[tuple[str, str]]:
     yield "dataset", line
     yield "drawn faces", _drawn_line()
     yield from _disk_lines(dataset)
+
+
+def _gpu_line(problem: str) -> str:
+    """Say which GPU a training uses, and what to know where there are several, or parts of one."""
+    if problem:
+        return f"none usable: {problem}"
+    text, count, driver = (
+        f"{describe(torch.device('cuda'))}, kernels present",
+        torch.cuda.device_count(),
+        nvidia_driver(),
+    )
+    if count > 1:
+        text += f"; {count} GPUs: a training uses the first that CUDA_VISIBLE_DEVICES names, workers=ray uses all"
+    if driver and any(gpu.mig for gpu in driver.gpus):
+        text += "; MIG mode: a training uses one instance, which CUDA_VISIBLE_DEVICES=MIG-… chooses (nvidia-smi -L)"
+    return text
 
 
 def _dataset(data_root: str) -> tuple[Dataset | None, str]:

@@ -1,7 +1,6 @@
 """Run the whole study: execute the notebooks in order with papermill."""
 
 import contextlib
-import os
 import shutil
 import signal
 import sys
@@ -10,30 +9,36 @@ from pathlib import Path
 import papermill
 import psutil
 from filelock import FileLock, Timeout
+from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 
 from helpers.cli.journal import Journal, describe_data, inputs_of
-from helpers.cli.kernels import refuse_other_kernel
+from helpers.cli.kernels import KERNEL, Kernels, refuse_other_kernel, stop_kernel
 from helpers.cli.planning import Study, plan
-from helpers.config import NOTEBOOKS, ROOT, RUNS, check_parameter
+from helpers.config import NOTEBOOKS, RUNS, check_parameter
 from helpers.data.cache import prepare
 from helpers.data.celeba import open_dataset
 from helpers.errors import Interrupted, StudyError
 from helpers.run import RESUME
-from helpers.system import progress
 from helpers.system.devices import choose_device
 from helpers.system.files import WHEN_UNWRITABLE
 from helpers.system.interrupts import Interruption
 
+START_TIMEOUT = 600  # seconds in which a kernel has to answer: it imports first, which is slow on a busy machine
 
-def run_study(study: Study) -> Path:
+
+def run_study(study: Study, kernels: Kernels | None = None) -> Path:
     """Run the notebooks that are not done yet and return the run's folder.
 
     The parameters, the device and the dataset are checked first. A notebook is done if it was executed with the same
     parameters, data and code, and if no file that it read or made has changed since. Raises StudyError if something is
     wrong or if a notebook fails, which stops the run; the executed copy of the notebook contains the traceback. Raises
-    Interrupted if the run is told to end.
+    Interrupted if the run is told to end. With `kernels`, one is left waiting for the report unless a single notebook
+    was asked for.
     """
+    if kernels is None:
+        with Kernels() as own:
+            return run_study(study, own)
     parameters = plan(study)
     run_name = check_parameter("run_name", study.run_name or study.profile)
     folder = RUNS / run_name
@@ -41,6 +46,7 @@ def run_study(study: Study) -> Path:
         first = next(iter(parameters.values()))
         choose_device(first["device"])
         refuse_other_kernel()
+        kernels.start()  # the first notebook's, while the dataset is prepared
         dataset = open_dataset(first["data_root"], first["allow_missing"])
         prepare(dataset)
         if study.fresh:
@@ -54,7 +60,7 @@ def run_study(study: Study) -> Path:
             print(f"\n── {notebook} ({number}/{len(parameters)}): {state}", flush=True)
             if reason:
                 with journal.timed(notebook, inputs):
-                    execute(notebook, values, folder)
+                    execute(notebook, values, folder, kernels.take(last=bool(study.only)))
     return folder
 
 
@@ -83,24 +89,24 @@ def run_lock(folder: Path):
         lock.release()
 
 
-def execute(notebook: str, parameters: dict, folder: Path):
-    """Execute one notebook into the run's folder; its output is printed and also written to logs/.
+def execute(notebook: str, parameters: dict, folder: Path, kernel: AsyncKernelManager):
+    """Execute one notebook into the run's folder, and end its kernel; the output is printed and written to logs/.
 
     Raises Interrupted if this process gets SIGINT or SIGTERM: the notebook then saves its training first.
     """
     executed = folder / f"{notebook}.ipynb"
-    with _log(folder / "logs" / f"{notebook}.log") as log, _plain_progress(), _Told() as told:
+    with _ended(kernel), _log(folder / "logs" / f"{notebook}.log") as log, _Told(kernel) as told:
         try:
             papermill.execute_notebook(
                 str(NOTEBOOKS / f"{notebook}.ipynb"),
                 str(executed),
                 parameters=parameters,
-                kernel_name="python3",
-                cwd=str(ROOT),
+                kernel_name=KERNEL,
+                km=kernel,
+                start_timeout=START_TIMEOUT,
                 progress_bar=False,
                 stdout_file=_Tee(sys.stdout, log),
                 stderr_file=log,
-                extra_arguments=["--log-level=40"],  # hides the kernel's warning about TCP
             )
         except Exception as error:
             if told.requested:
@@ -138,14 +144,26 @@ def _explained(error: Exception, notebook: str, executed: Path) -> Exception:
     return error
 
 
+@contextlib.contextmanager
+def _ended(kernel: AsyncKernelManager):
+    """End a kernel at the end of this context."""
+    try:
+        yield
+    finally:
+        stop_kernel(kernel)
+
+
 class _Told(Interruption):
-    """Within this context, SIGINT and SIGTERM interrupt the kernels that this process started, which end their step."""
+    """Within this context, SIGINT and SIGTERM interrupt the kernel that executes a notebook, which ends its step."""
+
+    def __init__(self, kernel: AsyncKernelManager):
+        super().__init__()
+        self.kernel = psutil.Process(kernel.provisioner.pid)
 
     def _note(self, number: int, frame):
         super()._note(number, frame)
-        for child in psutil.Process().children():
-            with contextlib.suppress(psutil.Error):
-                child.send_signal(signal.SIGINT)
+        with contextlib.suppress(psutil.Error):
+            self.kernel.send_signal(signal.SIGINT)
 
 
 class _Tee:
@@ -161,15 +179,3 @@ class _Tee:
     def flush(self):
         for stream in self.streams:
             stream.flush()
-
-
-@contextlib.contextmanager
-def _plain_progress():
-    """Make the kernels started in this context print lines instead of progress bars."""
-    kept = dict(os.environ)
-    os.environ[progress.PLAIN] = "1"
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(kept)

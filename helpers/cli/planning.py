@@ -4,12 +4,10 @@ import ast
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
-from helpers.config import CHECKPOINTS, NOTEBOOKS, check_parameters, known
+from helpers.config import CHECKPOINTS, check_parameters, known
 from helpers.data.celeba import DRAWN
 from helpers.errors import StudyError
-from helpers.study import ORDER, notebook_parameters
+from helpers.study import ORDER, load_profile, notebook_parameters
 
 
 @dataclass
@@ -44,8 +42,9 @@ def _refuse_unused(settings: dict[str, dict], notebooks: tuple[str, ...]):
     for notebook, values in settings.items():
         for name in values:
             setting = f"-p {notebook}.{name}" if notebook else f"-p {name}"
-            if name == "run_name":
-                raise StudyError(f"{setting}: one name holds for the whole run. Give it with --run-name.")
+            if name in ("run_name", "profile"):
+                option = f"--{name.replace('_', '-')}"
+                raise StudyError(f"{setting}: one {name} holds for the whole run. Give it with {option}.")
             if notebook and notebook not in notebooks:
                 raise StudyError(
                     f"{setting}: {notebook} is not run (only {', '.join(notebooks)}), so this has no effect."
@@ -83,7 +82,7 @@ def _parameters(notebook: str, study: Study, profile: dict, settings: dict) -> d
     values |= {name: value for name, value in given.items() if value}
     values |= {name: value for name, value in settings.get("", {}).items() if name in defaults}
     values |= settings.get(notebook, {})
-    values["run_name"] = study.run_name or study.profile
+    values |= {"run_name": study.run_name or study.profile, "profile": ""}  # all values are given here
     values = check_parameters(notebook, values, defaults)
     if values["data_root"] not in ("", DRAWN):
         values["data_root"] = str(_absolute(values["data_root"]))
@@ -97,12 +96,6 @@ def _absolute(text: str) -> Path:
         return path
     except (OSError, RuntimeError, ValueError) as error:  # too long a name, ~ of an unknown user, a zero byte
         raise StudyError(f"{text!r} is not a path that can be used ({error}). Correct it.") from error
-
-
-def load_profile(name: str) -> dict:
-    """Return the parameters that a profile in notebooks/profiles.yaml sets, by notebook ("all" for every notebook)."""
-    profiles = yaml.safe_load((NOTEBOOKS / "profiles.yaml").read_text(encoding="utf-8"))
-    return profiles[known(name, profiles, "profile")]
 
 
 def parse_settings(settings: list[str]) -> dict[str, dict]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+from helpers.cli.kernels import Kernels, start_kernel
 from helpers.cli.pipeline import execute
 from helpers.config import RUNS, check_parameters
 from helpers.errors import StudyError
@@ -23,20 +24,26 @@ REPORT_FORMATS = ("html", "pdf", "md", "docx")
 HANDED_IN = ("html", "pdf")  # the formats unless others are asked for
 
 
-def make_report(run_name: str, formats: tuple[str, ...] = HANDED_IN, **options: str) -> list[Path]:
+def make_report(
+    run_name: str,
+    options: dict[str, str] | None = None,
+    formats: tuple[str, ...] = HANDED_IN,
+    kernels: Kernels | None = None,
+) -> list[Path]:
     """Execute the report notebook on the run's results, export it, and return the files; StudyError without results.
 
     `options` are parameters of the report notebook: language, author … The model card is written first.
     """
     defaults = notebook_parameters("report")
-    values = check_parameters("report", {"run_name": run_name} | options, defaults)
+    values = check_parameters("report", {"run_name": run_name} | (options or {}), defaults)
     folder = RUNS / run_name
     if not (folder / "results").is_dir():
         raise StudyError(f"There is no run {run_name!r}: {folder} contains no results. Run the notebooks first.")
     language = values.get("language", defaults["language"])
     if (folder / "results" / "07_test.json").is_file():
         _write_card(folder, language)
-    execute("report", values, folder)
+    kernel = kernels.take(last=True) if kernels else start_kernel()
+    execute("report", values, folder, kernel)
     words = page_words(language)
     about = {
         "title": report_title(run_name, language),

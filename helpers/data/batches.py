@@ -49,9 +49,9 @@ class Split:
             return images
         return images.pin_memory().to(self.device, non_blocking=True)
 
-    def to(self, device: torch.device | str, place: torch.device | None = None) -> "Split":
-        """Return the split for another device, with its images at `place` (by default, the same device)."""
-        return dataclasses.replace(self, images=self.images.to(place or device), targets=self.targets.to(device))
+    def to(self, device: torch.device) -> "Split":
+        """Return the split for another device, with its images there if they fit."""
+        return dataclasses.replace(self, images=_placed(self.images, device), targets=self.targets.to(device))
 
     def subset(self, indices) -> "Split":
         """Return the images at `indices` as a new split."""
@@ -60,6 +60,21 @@ class Split:
         names = [self.names[i] for i in indices.tolist()]
         identities = None if self.identities is None else self.identities[indices.numpy()]
         return Split(self.name, images, self.targets[indices.to(self.device)], names, identities)
+
+    def varied(self, count: int, seed: int) -> "Split":
+        """Return `count` images, drawn at random with `seed`, with every attribute among them, as a new split.
+
+        Of each attribute, one image that has it and one that does not are taken first, beginning with the rarest, where
+        there are any and `count` has room for them.
+        """
+        order = np.random.default_rng(seed).permutation(len(self))
+        labels = self.targets.cpu().numpy()[order] >= 0.5
+        chosen: list[int] = []
+        for side in sorted((side for column in labels.T for side in (column, ~column)), key=np.sum):
+            if side.any() and not side[chosen].any():
+                chosen.append(int(np.argmax(side)))
+        chosen = list(dict.fromkeys([*chosen, *range(len(order))]))[:count]
+        return self.subset(np.sort(order[chosen]))
 
 
 def load_split(dataset: Dataset, split: str, device: torch.device, limit: int = 0, seed: int = 0) -> Split:
@@ -79,18 +94,18 @@ def load_split(dataset: Dataset, split: str, device: torch.device, limit: int = 
     targets = annotations[list(ATTRIBUTES)].to_numpy(np.float32)
     return Split(
         name=split,
-        images=images.to(device) if _fits(images, device) else images,
+        images=_placed(images, device),
         targets=torch.tensor(targets, device=device),  # a copy, since pandas may return a read-only array
         names=list(annotations.index),
         identities=annotations["identity"].to_numpy() if "identity" in annotations else None,
     )
 
 
-def _fits(images: torch.Tensor, device: torch.device) -> bool:
-    if device.type != "cuda":
-        return True
-    free, _ = torch.cuda.mem_get_info(device)
-    return images.nbytes < SHARE_OF_MEMORY * free
+def _placed(images: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Return the images on the device, or as they are if they do not fit on the GPU."""
+    if device.type == "cuda" and images.nbytes >= SHARE_OF_MEMORY * torch.cuda.mem_get_info(device)[0]:
+        return images
+    return images.to(device)
 
 
 def normalise(images: torch.Tensor) -> torch.Tensor:

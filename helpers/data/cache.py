@@ -18,13 +18,13 @@ from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
-from tqdm.auto import tqdm
 
 from helpers.config import IMAGE_SIZE
 from helpers.data.celeba import Dataset, fingerprint
 from helpers.data.decoding import VERSION, decode_into
 from helpers.errors import StudyError
 from helpers.system.files import beginning, write_text
+from helpers.system.progress import bar
 from helpers.system.workers import cores, in_order, workers_for
 
 PART = 128  # images per task: enough to hide the cost of passing a task to a worker
@@ -96,10 +96,11 @@ def _build(dataset: Dataset, path: Path, progress: bool, workers: int):
     _refuse_small_disk(partial, len(header) + len(names) * IMAGE_BYTES)
     parts = [(start, names[start : start + PART]) for start in range(done, len(names), PART)]
     tasks = ((partial, len(header) + start * IMAGE_BYTES, dataset.images.part(part), part) for start, part in parts)
+    shown = bar(None, disable=not progress, total=len(names), initial=done, desc="decoding the images", unit="images")
     # With plain writes instead of a memory map, a full disk is an error and not a signal that kills the kernel.
-    with open(partial, "r+b") as data, open(journal, "a") as log, _bar(len(names), done, progress) as bar:
+    with open(partial, "r+b") as data, open(journal, "a") as log, shown:
         for count, checksum in in_order(decode_into, tasks, workers):
-            bar.update(count)
+            shown.update(count)
             done += count
             sums.append(checksum)
             if done == len(names) or done % CHUNK == 0:
@@ -118,11 +119,6 @@ def _refuse_small_disk(partial: Path, size: int):
     """Raise OSError if a file cannot reach `size` bytes because its disk is too small; filling the disk takes long."""
     if size - partial.stat().st_size > shutil.disk_usage(partial.parent).free:
         raise OSError(errno.ENOSPC, f"it needs {size:,} bytes, more than are free")
-
-
-def _bar(total: int, done: int, progress: bool) -> tqdm:
-    """Return a progress bar with images/s and the time left, which starts at the images already done."""
-    return tqdm(total=total, initial=done, desc="64x64 cache", unit="img", disable=not progress, mininterval=1)
 
 
 def _images_done(journal: Path) -> tuple[int, list[int]]:

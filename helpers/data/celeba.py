@@ -22,12 +22,13 @@ from helpers.errors import StudyError
 DRAWN = "drawn"
 
 FOUR_WAYS = f"""Four ways to get data:
-  1. Use the built-in drawn faces, without a download: data_root={DRAWN} (python -m helpers run --profile demo).
-  2. Use a copy of CelebA that you have: --data-root DIR, or set CELEBA_ROOT=DIR. DIR holds {ATTRIBUTE_FILE},
-     {PARTITION_FILE}, and {IMAGE_FOLDER}/ or {IMAGE_FOLDER}.zip. Copies from the authors, torchvision, Kaggle and
-     Hugging Face all work: see the README.
-  3. Download CelebA into {DATA}: python -m helpers data fetch
-  4. Download it by hand from https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html, and put it into {DATA}"""
+  1. The faces that the program draws, without a download. In a notebook: data_root = "{DRAWN}". On the command line:
+     --data-root {DRAWN}.
+  2. A copy of CelebA that you have, in a folder DIR. In a notebook: data_root = "DIR". On the command line:
+     --data-root DIR. For both: set the variable CELEBA_ROOT to DIR. DIR holds {ATTRIBUTE_FILE}, {PARTITION_FILE}, and
+     {IMAGE_FOLDER}/ or {IMAGE_FOLDER}.zip. Copies from the authors, torchvision, Kaggle and Hugging Face all work.
+  3. A download into {DATA}: python -m helpers data fetch
+  4. A download by hand from https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html, put into {DATA}."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ def find_layout(data_root: str) -> Layout:
             draw_dataset(DATA / DRAWN)
         return recognise(DATA / DRAWN)
     if not data_root and os.environ.get("CELEBA_ROOT") == DRAWN:
-        raise StudyError("CELEBA_ROOT=drawn is not a folder. For the drawn faces, set data_root=drawn instead.")
+        raise StudyError('CELEBA_ROOT=drawn is not a folder. For the drawn faces, set data_root = "drawn" instead.')
     given = Path(data_root).expanduser().absolute() if data_root else folder_named_by("CELEBA_ROOT")
     root = given or DATA
     try:

@@ -86,7 +86,7 @@ def inspect(images: Images, names: list[str]) -> np.ndarray:
 
 
 def _counted(parts: Iterator[np.ndarray], total: int) -> Iterator[np.ndarray]:
-    with bar(None, total=total, desc="Checking the images", unit="img") as shown:
+    with bar(None, total=total, desc="checking the images", unit="images") as shown:
         for part in parts:
             shown.update(len(part))
             yield part

@@ -14,13 +14,21 @@ def label_consistency(annotations: pd.DataFrame) -> pd.DataFrame:
     the attribute; `minority` the images that differ from the majority of their person's images. People age, smile and
     take off hats, so only for Male does `minority` mean errors (in the label or in the identity). No image is removed.
     """
+    minority = minority_by_person(annotations)
+    table = {"people": len(minority), "divided": (minority > 0).sum(), "minority": minority.sum()}
+    return pd.DataFrame(table).rename_axis("attribute")
+
+
+def minority_by_person(annotations: pd.DataFrame) -> pd.DataFrame:
+    """Count, per person with two images or more and per attribute, the images that differ from the person's majority.
+
+    One row per identity; 0 where all images of the person agree.
+    """
     groups = annotations.groupby("identity")[list(ATTRIBUTES)]
     sizes = groups.size()
     positives = groups.sum()[sizes > 1]
     negatives = positives.rsub(sizes[sizes > 1], axis=0)
-    minority = positives.where(positives < negatives, negatives)
-    table = {"people": len(positives), "divided": (minority > 0).sum(), "minority": minority.sum()}
-    return pd.DataFrame(table).rename_axis("attribute")
+    return positives.where(positives < negatives, negatives)
 
 
 def copies(digests: pd.Series, splits: pd.Series) -> dict[str, int]:

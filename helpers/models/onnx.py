@@ -116,7 +116,8 @@ def _logits(path: Path, images: torch.Tensor) -> np.ndarray:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return np.concatenate([session.run(None, {"images": normalise(batch).numpy()})[0] for batch in images.split(BATCH)])
+    batches = (normalise(batch).numpy() for batch in images.split(BATCH))
+    return np.concatenate([np.asarray(session.run(["logits"], {"images": batch})[0]) for batch in batches])
 
 
 @torch.inference_mode()

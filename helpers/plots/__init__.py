@@ -7,19 +7,18 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
+    submodules=["explorers"],
     submod_attrs={
         "evaluation": ["plot_confusion", "plot_intervals", "plot_maps", "plot_reliability", "plot_slices"],
         "grid": ["plot_differences", "plot_grid", "plot_parallel"],
         "style": [
-            "SOFT",
-            "SPLIT_COLOURS",
             "WIDTH",
             "labels_in_words",
             "plot_bars",
             "plot_matrix",
             "plot_rates",
+            "show_figure",
             "show_images",
-            "use_style",
         ],
         "training": [
             "plot_curves",

@@ -5,6 +5,7 @@ import itertools
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -19,22 +20,27 @@ def plot_confusion(counts: pd.DataFrame, words: Words = ENGLISH) -> Figure:
     """Plot the 2x2 confusion counts of each attribute, shaded by the share of the true class."""
     figure, axes = plt.subplots(1, len(counts), figsize=(WIDTH, 1.85), sharey=True, squeeze=False)
     for axis, (attribute, row) in zip(axes[0], counts.iterrows(), strict=True):
-        matrix = np.array([[row["tn"], row["fp"]], [row["fn"], row["tp"]]], float)
-        shares = matrix / matrix.sum(1, keepdims=True).clip(min=1)
-        axis.pcolormesh(shares, cmap=SHADES, vmin=0, vmax=1, edgecolor="white", linewidth=1)
-        for (i, j), count in np.ndenumerate(matrix):
-            text = f"{words.number(count, 0)}\n{words.percent(shares[i, j], 1)}"
-            axis.text(j + 0.5, i + 0.5, text, ha="center", va="center", fontsize=8.5)
-        answers = [words("no"), words("yes")]
-        axis.set_xticks([0.5, 1.5], answers)
-        axis.set_yticks([0.5, 1.5], answers)
-        axis.set(title=words.name(str(attribute)), xlabel=words("predicted"), aspect="equal")
-        axis.tick_params(length=0)
-        axis.grid(visible=False)
-        axis.spines[:].set_visible(False)
+        plot_counts(axis, row, words.name(str(attribute)), words)
     axes[0][0].invert_yaxis()
     axes[0][0].set_ylabel(words("true"))
     return figure
+
+
+def plot_counts(axis: Axes, counts: pd.Series, title: str, words: Words = ENGLISH):
+    """Plot the 2x2 confusion counts tp, fp, fn, tn of one attribute, shaded by the share of the true class."""
+    matrix = np.array([[counts["tn"], counts["fp"]], [counts["fn"], counts["tp"]]], float)
+    shares = matrix / matrix.sum(1, keepdims=True).clip(min=1)
+    axis.pcolormesh(shares, cmap=SHADES, vmin=0, vmax=1, edgecolor="white", linewidth=1)
+    for (i, j), count in np.ndenumerate(matrix):
+        text = f"{words.number(count, 0)}\n{words.percent(shares[i, j], 1)}"
+        axis.text(j + 0.5, i + 0.5, text, ha="center", va="center", fontsize=8.5)
+    answers = [words("no"), words("yes")]
+    axis.set_xticks([0.5, 1.5], answers)
+    axis.set_yticks([0.5, 1.5], answers)
+    axis.set(title=title, xlabel=words("predicted"), aspect="equal")
+    axis.tick_params(length=0)
+    axis.grid(visible=False)
+    axis.spines[:].set_visible(False)
 
 
 def plot_intervals(table: pd.DataFrame, columns: tuple[str, ...], words: Words = ENGLISH) -> Figure:

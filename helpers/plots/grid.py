@@ -9,7 +9,7 @@ from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
 from helpers.config import FACTORS
-from helpers.plots.style import ACCENT, INK, SOFT, SPLIT_COLOURS, WIDTH, plot_matrix
+from helpers.plots.style import ACCENT, INK, PALE, SOFT, SPLIT_COLOURS, WIDTH, plot_matrix
 from helpers.plots.words import ENGLISH, Words
 
 
@@ -33,37 +33,59 @@ def plot_grid(table: pd.DataFrame, value: str = "val_loss", words: Words = ENGLI
 
 
 def plot_parallel(
-    table: pd.DataFrame, factors: tuple[str, ...] = FACTORS, value: str = "val_loss", words: Words = ENGLISH
+    table: pd.DataFrame,
+    factors: tuple[str, ...] = FACTORS,
+    value: str = "val_loss",
+    words: Words = ENGLISH,
+    ax: Axes | None = None,
+    kept: np.ndarray | None = None,
+    chosen: int = 0,
 ) -> Axes:
     """Plot parallel coordinates: one line per trial through its factors, with the colour of its valid loss.
 
-    The lines of a level are drawn side by side, in the order of their loss, so that each can be followed.
+    The lines of a level are drawn side by side, in the order of their loss, so that each can be followed. The line of
+    the row `chosen` is thick: by default that of the first row, which is the best; -1 is none. `kept` (N,) says which
+    trials have a colour; the lines of the others are grey.
     """
-    ax = plt.subplots(figsize=(WIDTH, 3.0))[1]
-    ranked = table.astype({value: float}).sort_values(value, ascending=False, na_position="first", ignore_index=True)
-    losses = ranked[value]
+    ax = ax or plt.subplots(figsize=(WIDTH, 3.0))[1]
+    losses = table[value].astype(float)
     colours = plt.get_cmap("cividis_r", 40)  # so few that the colour bar is drawn with lines and not as an image
     scale = ScalarMappable(Normalize(losses.min(), losses.max()), colours)
-    aside = np.linspace(0.06, -0.06, len(ranked)) if len(ranked) > 1 else np.zeros(1)
-    heights = np.column_stack([_heights(ranked[name]) for name in factors]) + aside[:, None]
-    for position, (line, loss) in enumerate(zip(heights, losses, strict=True)):
-        best = position == len(ranked) - 1
-        colour = ACCENT if best else SOFT if np.isnan(loss) else scale.to_rgba(loss)
-        label = words("best trial: {loss}", loss=words.number(loss, 4)) if best else None
-        ax.plot(range(len(factors)), line, color=colour, lw=2.8 if best else 1.1, zorder=2 + best, label=label)
+    coloured = np.isfinite(losses.to_numpy()) & (True if kept is None else kept)
+    for row, (line, loss) in enumerate(zip(_lines(table, factors, losses), losses, strict=True)):
+        colour = scale.to_rgba(loss) if coloured[row] else PALE
+        look = {"color": colour, "lw": 1.1, "zorder": 2 + int(coloured[row])}
+        if row == chosen:
+            text = "chosen trial: {loss}" if chosen else "best trial: {loss}"
+            told = words.number(loss, 4) if np.isfinite(loss) else "–"
+            look = {"color": ACCENT, "lw": 2.8, "zorder": 4, "label": words(text, loss=told)}
+        ax.plot(range(len(factors)), line, **look)
+    _name_levels(ax, table, factors, words)
+    bar = ax.figure.colorbar(scale, ax=ax, pad=0.02, label=words("valid loss (nats)"))
+    bar.solids.set_edgecolor("face")  # without it, some viewers show gaps between the colours
+    if chosen >= 0:
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1))
+    return ax
+
+
+def _lines(table: pd.DataFrame, factors: tuple[str, ...], losses: pd.Series) -> np.ndarray:
+    """Return the heights (N, factors) of the trials' lines, a little apart in the order of their loss."""
+    place = losses.rank(method="first", na_option="bottom") - 1
+    aside = 0.06 - 0.12 * (1 - place / max(1, len(table) - 1)).to_numpy()
+    return np.column_stack([_heights(table[name]) for name in factors]) + aside[:, None]
+
+
+def _name_levels(ax: Axes, table: pd.DataFrame, factors: tuple[str, ...], words: Words):
+    """Write the values of each factor where its lines pass."""
     for position, name in enumerate(factors):
         levels = pd.Series(sorted(table[name].unique()))
         for level, height in zip(levels, _heights(levels), strict=True):
             box = {"fc": "white", "ec": "none", "pad": 1, "alpha": 0.85}
             y, side = (height + 0.1, "bottom") if height else (-0.1, "top")
-            ax.text(position, y, words.small(level), ha="center", va=side, fontsize=8.5, bbox=box, zorder=4)
+            ax.text(position, y, words.small(level), ha="center", va=side, fontsize=8.5, bbox=box, zorder=5)
     ax.set_xticks(range(len(factors)), [words.name(name) for name in factors])
     ax.set(yticks=[], xlim=(-0.2, len(factors) - 0.8), ylim=(-0.25, 1.25))
     ax.spines["left"].set_visible(False)
-    bar = ax.figure.colorbar(scale, ax=ax, pad=0.02, label=words("valid loss (nats)"))
-    bar.solids.set_edgecolor("face")  # without it, some viewers show gaps between the colours
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1))
-    return ax
 
 
 def _heights(values: pd.Series) -> np.ndarray:

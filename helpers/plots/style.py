@@ -28,6 +28,7 @@ SPLIT_COLOURS = {"train": "#0072B2", "valid": "#D55E00", "test": "#009E73"}
 SOFT = "#7a8290"
 """The grey of axes and reference lines."""
 
+PALE = "#d3d7de"  # of what a filter has left out
 INK, ACCENT, ORANGE = "#222831", "#A6226B", "#E69F00"
 LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)), "-")
@@ -81,6 +82,14 @@ def _add_font() -> bool:
     for cut in CUTS:
         fontManager.addfont(str(folder / f"SourceSansPro-{cut}.ttf"))
     return True
+
+
+def show_figure(figure: Figure, alt: str):
+    """Show a figure in the notebook, and close it. `alt` says what it shows: the alternative text of the image."""
+    from IPython.display import display  # training does not need it
+
+    display(figure, metadata={"image/png": {"alt": alt}})
+    plt.close(figure)
 
 
 def show_images(images: np.ndarray, titles: list[str] | None = None, columns: int = 8, width: float = WIDTH) -> Figure:

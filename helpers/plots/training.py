@@ -1,6 +1,7 @@
 """Plots of training: learning curves, learning-rate range tests, and the gain of each step."""
 
 import textwrap
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -51,9 +52,9 @@ def below(axis: Axes, columns: int):
     axis.legend(loc="upper left", bbox_to_anchor=(0, -0.32), ncols=columns)
 
 
-def plot_losses(history: pd.DataFrame, memorised: float, words: Words = ENGLISH) -> Axes:
+def plot_losses(history: pd.DataFrame, memorised: float, words: Words = ENGLISH, ax: Axes | None = None) -> Axes:
     """Plot the train and the valid loss on a logarithmic scale, and the loss below which images are memorised."""
-    ax = plt.subplots(figsize=(WIDTH, 2.5))[1]
+    ax = ax or plt.subplots(figsize=(WIDTH, 2.5))[1]
     for split, column in (("train", "train_loss"), ("valid", "val_loss")):
         ax.plot(history["epoch"], history[column], color=SPLIT_COLOURS[split], label=split)
     label = words("memorised: below {loss}", loss=words.small(memorised))
@@ -123,13 +124,19 @@ def plot_factor_curves(curves: dict[str, dict[float, pd.DataFrame]], words: Word
 
 
 def plot_sweeps(
-    first: pd.DataFrame, band: pd.DataFrame, marks: dict[str, float | None], window, seeds: int, words: Words = ENGLISH
+    first: pd.DataFrame,
+    band: pd.DataFrame,
+    marks: Mapping[str, float | None],
+    window,
+    seeds: int,
+    words: Words = ENGLISH,
+    ax: Axes | None = None,
 ) -> Axes:
     """Plot the learning-rate range tests of several seeds: band and mean of the smoothed losses, and suggestions.
 
     The thin grey line is the raw loss of the `first` seed; `window` is the range of lr in which the loss falls.
     """
-    ax = plt.subplots(figsize=(WIDTH, 3.3))[1]
+    ax = ax or plt.subplots(figsize=(WIDTH, 3.3))[1]
     ax.plot(first["lr"], first["loss"], color=SOFT, lw=0.6, alpha=0.7, label=words("each batch (first seed)"))
     if seeds > 1:
         ax.fill_between(

@@ -11,7 +11,8 @@ from helpers.training.grid_effects import alike_but_for, over_seeds
 
 METRICS = ("mean_accuracy", "exact_match", "micro_f1", "macro_f1")
 NOT_PROTOCOL = {
-    *("run_name", "data_root", "allow_missing", "device", "seed", "trials_at_once", "checkpoint", "compare_with"),
+    *("profile", "run_name", "data_root", "allow_missing", "device", "seed", "workers", "gpus_per_trial"),
+    *("checkpoint", "compare_with"),
 }
 AT_START = ("loss at initialisation is near ln 2", "loss with the priors' bias is that of predicting the rates")
 RUN_OPTIONS = ("--profile", "--data-root", "--run-name", "--device")  # of `run`, that every notebook needs

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import os
 import platform
 import random
 from functools import cache
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 
 from helpers.errors import StudyError
+from helpers.system.gpus import Driver, nvidia_driver, wheel_to_install
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -28,18 +30,45 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def cuda_problem() -> str:
-    """Return a sentence that says why CUDA cannot be used, or an empty string if it can."""
-    if torch.version.cuda is None:
-        return "this torch build has no CUDA support."
-    if not torch.cuda.is_available():
-        return "no CUDA device was found (no NVIDIA GPU, or no driver for it)."
-    major, minor = torch.cuda.get_device_capability()
+    """Return sentences that say why CUDA cannot be used and what to install, or an empty string if it can."""
+    if torch.version.cuda is None or not torch.cuda.is_available():
+        return _no_cuda(torch.version.cuda, nvidia_driver())
+    capability = torch.cuda.get_device_capability()
     built_for = [tuple(divmod(int(arch.split("_")[1].rstrip("af")), 10)) for arch in torch.cuda.get_arch_list()]
     # Kernels also run on later GPUs of the same major version.
-    if built_for and not any(a == major and b <= minor for a, b in built_for):
-        name = torch.cuda.get_device_name()
-        return f"this torch build has no kernels for {name} (compute capability {major}.{minor})."
+    if built_for and not any(major == capability[0] and minor <= capability[1] for major, minor in built_for):
+        name, driver = torch.cuda.get_device_name(), nvidia_driver()
+        advice = f" {wheel_to_install(capability, driver.cuda)}" if driver else ""
+        return f"this torch build has no kernels for {name} (compute capability {_dotted(capability)}).{advice}"
     return ""
+
+
+def _no_cuda(built_for: str | None, driver: Driver | None) -> str:
+    """Return why torch, built for a version of CUDA or for none, finds no CUDA device."""
+    if driver is None:
+        return (
+            "no CUDA device was found (no NVIDIA GPU, or no driver for it)."
+            if built_for
+            else "this torch build has no CUDA support."
+        )
+    gpu = driver.gpus[0]
+    advice = wheel_to_install(gpu.capability, driver.cuda)
+    if built_for is None:
+        return f"this torch build has no CUDA support, but there is a GPU, {gpu.name}. {advice}"
+    if driver.cuda[0] < int(built_for.partition(".")[0]):
+        return (
+            f"the NVIDIA driver {driver.version} runs CUDA up to {_dotted(driver.cuda)}, but this torch build is for "
+            f"CUDA {built_for}. {advice}"
+        )
+    if hidden := os.environ.get("CUDA_VISIBLE_DEVICES"):
+        return f"CUDA_VISIBLE_DEVICES={hidden} names no GPU or MIG instance that is here. Correct or unset it."
+    if all(each.mig for each in driver.gpus):
+        return f"{gpu.name} is in MIG mode without an instance. Ask its administrator for one (nvidia-smi mig -cgi)."
+    return f"the driver sees {gpu.name}, but CUDA does not start. Restart the machine, or install the driver again."
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return f"{version[0]}.{version[1]}"
 
 
 def describe(device: torch.device) -> str:

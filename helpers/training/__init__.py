@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["lr_finder"],
     submod_attrs={
-        "grid": ["grid_trials", "how_many_at_once", "run_grid"],
+        "grid": ["grid_trials", "run_grid"],
         "grid_effects": ["best_trial", "by_trial", "curves_by_factor", "edges", "factor_effects", "seed_noise"],
         "loop": ["KeepBest", "evaluate", "every_score", "fit", "fit_seeds", "predict_logits"],
     },

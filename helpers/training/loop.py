@@ -5,6 +5,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -18,10 +19,11 @@ from helpers.data.batches import Split, batches_per_epoch, normalise, training_b
 from helpers.errors import StudyError
 from helpers.evaluation import metrics
 from helpers.models.networks import build_for
+from helpers.system import progress
 from helpers.system.devices import autocast, keep_freed_memory
-from helpers.system.progress import bar, line
 from helpers.training.optim import build_step, learning_rates, set_lr
 from helpers.training.state import Saver, StateFile, TrainingState, identity
+from helpers.training.trials import Job, run_trials
 
 EVALUATION_BATCH = 512
 
@@ -70,7 +72,8 @@ def fit(
     Columns: epoch, train_loss (the mean during training, with augmentation and label smoothing), val_loss, val_f1
     (micro), val_acc (mean accuracy), lr (after the epoch), seconds, images_per_second. If `measure_on` is a split of
     training images, train_eval_loss is their loss in eval mode without augmentation, comparable with val_loss.
-    `on_epoch(row, model)` is called after each epoch. Training stops after an epoch whose train loss is not finite.
+    `on_epoch(row, model)` is called after each epoch. Training stops after an epoch whose train loss is not finite,
+    and after the current epoch if the user presses the button that a notebook shows: the history is then shorter.
     With `config.ema`, the EMA weights are evaluated, passed to `on_epoch`, and copied into `model` at the end.
 
     With `resume`, the state of the training is saved in that file after each epoch, and after the current step if it
@@ -88,25 +91,28 @@ def fit(
     step, steps = build_step(model, state.optimizer, config), batches_per_epoch(train, config.batch_size)
     step = state.average.after(step) if state.average else step
     rates = learning_rates(config, config.max_epochs * steps)
-    with Saver(state, file, on_epoch, label) as saver, _memory_explained(config.batch_size):
-        for epoch in bar(saver.epochs_left(config.max_epochs), desc=label, unit="epoch"):
+    shown = progress.training(label, config.max_epochs, steps, can_continue=resume is not None)
+    with Saver(state, file, on_epoch, label) as saver, shown, _memory_explained(config.batch_size):
+        shown.begin(state.history)
+
+        def after_step():
+            saver.after_step()
+            shown.after_step()
+
+        for epoch in saver.epochs_left(config.max_epochs):
             batches = training_batches(train, config.batch_size, state.generator, augmented)
-            _train_epoch(state, batches, step, rates[(epoch - 1) * steps : epoch * steps], saver.after_step)
-            row = {
-                "epoch": epoch,
-                "train_loss": state.mean_loss(),
-                **_evaluation(state.measured, valid, measure_on, config.precision),
-                "lr": rates[epoch * steps],
-                "seconds": state.seconds,
-                "images_per_second": len(train) / state.seconds,
-            }
-            line(f"{label} epoch {epoch}/{config.max_epochs}: {_in_words(row)}")
+            _train_epoch(state, batches, step, rates[(epoch - 1) * steps : epoch * steps], after_step)
+            row = {"epoch": epoch, "train_loss": state.mean_loss()}
+            row |= _evaluation(state.measured, valid, measure_on, config.precision) | {"lr": rates[epoch * steps]}
+            row |= {"seconds": state.seconds, "images_per_second": len(train) / state.seconds}
+            progress.line(f"{label} epoch {epoch}/{config.max_epochs}: {_in_words(row)}")
             if (bad := state.first_not_finite()) is not None:
                 print(_divergence(label, row, state.history, bad, rates[(epoch - 1) * steps + bad]))
             if on_epoch:
                 on_epoch(row, state.measured)
             saver.after_epoch(row)
-            if bad is not None:
+            shown.after_epoch(row)
+            if bad is not None or shown.stopped:
                 break
     model.load_state_dict(state.measured.state_dict())
     return pd.DataFrame(state.history)
@@ -143,25 +149,36 @@ def fit_seeds(
     valid: Split,
     config: Config,
     resume: Callable[[str], Path | None] = lambda name: None,
+    workers: str = "none",
+    gpus_per_trial: float = 1.0,
 ) -> pd.DataFrame:
     """Train the network once per seed; return one row per seed: seed, epoch, and `every_score` on valid.
 
     The scores are those of the epoch with the lowest valid loss; they are missing if the training diverged. All seeds
     use the same images; the initial weights, the order, the augmentation and the dropout depend on the seed.
-    `resume(name)` returns the file in which the state of a training is kept, as for `fit`.
+    `resume(name)` returns the file in which the state of a training is kept, as for `fit`. `workers` and
+    `gpus_per_trial` say where the networks are trained, as for `run_trials`. If a training fails, its exception is
+    raised.
     """
-    rows = []
-    for seed in dict.fromkeys(seeds):
-        seeded, best = config.but(seed=seed), KeepBest()
-        model = build_for(seeded, train.device)
-        name = f"seed {seed}"
-        fit(model, train, valid, seeded, on_epoch=best, label=name, resume=resume(name))
-        if best.row is None:
-            rows.append({"seed": seed})
-            continue
-        best.restore(model)
-        rows.append({"seed": seed, "epoch": best.row["epoch"], **every_score(model, valid, config.precision)})
-    return pd.DataFrame(rows)
+    names = {seed: f"seed {seed}" for seed in seeds}
+    jobs = {seed: Job(partial(_fit_seed, config.but(seed=seed)), resume(name)) for seed, name in names.items()}
+    rows = {}
+    with contextlib.closing(run_trials(jobs, (train, valid), config.device, workers, gpus_per_trial)) as results:
+        for seed, row in results:
+            if isinstance(row, Exception):
+                raise row
+            rows[seed] = row
+    return pd.DataFrame([rows[seed] for seed in names])
+
+
+def _fit_seed(config: Config, train: Split, valid: Split, resume: Path | None) -> dict:
+    """Train one network; return the row of its seed."""
+    model, best = build_for(config, train.device), KeepBest()
+    fit(model, train, valid, config, on_epoch=best, label=f"seed {config.seed}", resume=resume)
+    if best.row is None:
+        return {"seed": config.seed}
+    best.restore(model)
+    return {"seed": config.seed, "epoch": best.row["epoch"], **every_score(model, valid, config.precision)}
 
 
 def _train_epoch(state: TrainingState, batches: Iterator, step, rates: list[float], after_step: Callable[[], None]):

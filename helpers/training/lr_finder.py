@@ -48,7 +48,7 @@ def _sweep(model: nn.Module, train: Split, config: Config, lrs: np.ndarray) -> p
     optimizer = build_optimizer(model, config)
     batches = endless_batches(train, config.batch_size, torch.Generator().manual_seed(config.seed))
     rows, average, best = [], 0.0, math.inf
-    for step, lr in enumerate(bar(lrs, desc="lr sweep", unit="step"), start=1):
+    for step, lr in enumerate(bar(lrs, desc="lr sweep", unit="steps"), start=1):
         set_lr(optimizer, float(lr))
         # Read at every step, so that the sweep stops as soon as it diverges.
         loss = train_step(model, optimizer, *next(batches), config).item()

@@ -179,10 +179,7 @@ class Saver:
         saved, reason = file.load()
         if saved:
             done = f"{len(saved['training']['history'])} epochs and {len(saved['training']['sizes'])} steps"
-            print(
-                f"{self.label}: {done} were done before, with the same settings, images and code ({file.path}).",
-                flush=True,
-            )
+            print(f"{self.label}: {done} were done before, with the same settings, images and code.", flush=True)
         elif reason:
             print(f"{self.label}: the state of an earlier training is not used, as {reason}. It begins anew.")
         return saved

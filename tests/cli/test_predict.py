@@ -194,14 +194,6 @@ def test_data_check_into_a_windows_pipe_keeps_its_exit_status(copy):
     assert done.returncode == 1 and rb"\u65e5" in done.stdout and b"Traceback" not in done.stderr
 
 
-@pytest.mark.slow
-def test_run_into_a_windows_pipe_ends_with_its_verdict(drawn):
-    done = in_cp1252(
-        "run", "--profile", "demo", "--only", "02_baselines", "--run-name", "pipe", "-p", "train_images=100"
-    )
-    assert done.returncode == 0 and b"Traceback" not in done.stderr, done.stderr[-2000:]
-
-
 def test_the_messages_of_a_run_can_be_printed_into_any_pipe(monkeypatch):
     from helpers import __main__
 

@@ -25,7 +25,7 @@ def test_a_report_of_a_run_that_is_not_there_is_told():
 
 def test_an_option_that_the_report_does_not_have_is_told():
     with pytest.raises(StudyError, match="Did you mean 'author'"):
-        reporting.make_report("nowhere", autor="me")
+        reporting.make_report("nowhere", {"autor": "me"})
 
 
 def test_each_format_is_written_and_no_other(notebook, tmp_path):

@@ -93,3 +93,21 @@ def test_a_split_keeps_images_targets_names_and_identities_together(dataset, spl
 def test_chunks_hold_whole_batches(batch_size):
     assert batches.chunk_size(torch.device("cpu"), batch_size) == batch_size
     assert batches.chunk_size(torch.device("cuda"), batch_size) % batch_size == 0
+
+
+def of_labels(targets: torch.Tensor) -> Split:
+    return Split("valid", torch.zeros(len(targets), 3, 1, 1), targets, [f"{i}.jpg" for i in range(len(targets))], None)
+
+
+@given(seed=st.integers(0, 50), rates=st.lists(st.sampled_from([0.0, 0.02, 0.5, 1.0]), min_size=5, max_size=5))
+@settings(max_examples=40, deadline=None)
+def test_varied_images_have_every_attribute_that_there_is(seed, rates):
+    split = of_labels(torch.from_numpy((np.random.default_rng(seed).random((300, 5)) < rates).astype(np.float32)))
+    chosen = split.varied(8, seed)
+    assert len(set(chosen.names)) == 8 and chosen.names == split.varied(8, seed).names
+    assert torch.equal(chosen.targets.amax(0), split.targets.amax(0))
+
+
+def test_varied_images_are_all_of_them_where_there_are_few():
+    assert of_labels(torch.zeros(3, 5)).varied(8, 0).names == ["0.jpg", "1.jpg", "2.jpg"]
+    assert len(of_labels(torch.eye(5)).varied(2, 0)) == 2

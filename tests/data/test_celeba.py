@@ -104,7 +104,7 @@ def test_a_changed_image_changes_the_fingerprint(copy):
     assert open_dataset(str(copy)).fingerprint != before
 
 
-@pytest.mark.parametrize("way", ["data_root=drawn", "--data-root", "data fetch"])
+@pytest.mark.parametrize("way", ['data_root = "drawn"', "--data-root", "data fetch"])
 def test_without_data_the_ways_to_get_some_are_named(way, monkeypatch, tmp_path):
     monkeypatch.setattr("helpers.data.celeba.DATA", tmp_path / "data")
     with pytest.raises(StudyError, match="No dataset") as caught:

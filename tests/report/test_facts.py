@@ -338,9 +338,9 @@ def test_the_full_protocol_has_no_cuts():
     assert facts.cuts(full_study()) == []
 
 
-def test_trials_side_by_side_are_no_cut_as_they_change_no_result():
+def test_trials_on_ray_are_no_cut_as_they_change_no_result():
     results = full_study()
-    results["05_grid"]["parameters"]["trials_at_once"] = 2
+    results["05_grid"]["parameters"] |= {"workers": "ray", "gpus_per_trial": 0.25}
     assert facts.cuts(results) == []
 
 

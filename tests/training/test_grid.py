@@ -2,10 +2,8 @@
 
 import json
 import math
-import multiprocessing
 import subprocess
 import sys
-import time
 
 import pandas as pd
 import pytest
@@ -17,7 +15,18 @@ from helpers.training import grid
 from helpers.training.grid_effects import best_trial, by_trial
 
 CONFIG = Config(max_epochs=1, batch_size=8, device="cpu")
-FACES = range(10)  # in place of splits, where the training is replaced
+
+
+class Faces:
+    """Ten images in place of a split, where the training is replaced."""
+
+    device = torch.device("cpu")
+
+    def __len__(self):
+        return 10
+
+
+FACES = Faces()
 
 
 @pytest.fixture
@@ -145,75 +154,9 @@ def test_a_grid_of_which_every_cell_fails_says_where_to_look(tmp_path, trained, 
         run(tmp_path / "grid.jsonl", lr=(0.001,), dropout=(0.0,))
 
 
-@pytest.mark.slow
-def test_a_failure_in_a_process_of_its_own_is_told_and_the_others_go_on(tmp_path, splits):
-    train, valid = splits["train"].subset(range(16)), splits["valid"].subset(range(4))
-    trials = grid.grid_trials(CONFIG, [0.001, 0.005], [1e-5], [8], [0.0])
-    broken = train.subset(range(16))
-    broken.targets.resize_(3, 5)  # its images have no labels: indexing fails
-    path = tmp_path / "grid.jsonl"
-    with pytest.raises(StudyError, match="Every trial"):
-        grid.run_grid(trials, broken, valid, path, "faces", at_once=2)
-    assert path.read_text().count('"failed"') == 4
-
-
 def test_the_cost_of_a_cell_is_three_forward_passes_an_image_and_epoch(tmp_path, trained):
     table = run(tmp_path / "grid.jsonl", channels=(256,))
     assert table["tflop"].iloc[0] == pytest.approx(3 * 316.6e6 * 10 / 1e12, rel=0.01)
-
-
-@pytest.mark.slow
-def test_side_by_side_gives_each_cells_result_as_alone(tmp_path, splits):
-    train, valid = splits["train"].subset(range(48)), splits["valid"].subset(range(16))
-    trials = grid.grid_trials(CONFIG, [0.001, 0.005], [1e-5], [8], [0.0])
-    alone = grid.run_grid(trials, train, valid, tmp_path / "alone.jsonl", "faces")
-    rows = []
-    beside = grid.run_grid(
-        trials, train, valid, tmp_path / "beside.jsonl", "faces", lambda name: lambda row: rows.append(name), at_once=2
-    )
-    assert beside["name"].tolist() == alone["name"].tolist() and sorted(set(rows)) == sorted(alone["name"])
-    assert beside["val_loss"].tolist() == pytest.approx(alone["val_loss"].tolist(), abs=0.01)
-
-
-@pytest.mark.slow
-def test_a_killed_worker_is_told_and_the_finished_cells_stay(tmp_path, splits):
-    train, valid = splits["train"].subset(range(16)), splits["valid"].subset(range(4))
-    trials = grid.grid_trials(CONFIG, [0.001], [1e-5], [8], [0.0, 0.2, 0.4])
-    path = tmp_path / "grid.jsonl"
-
-    def kill_all(name):
-        for process in multiprocessing.active_children():
-            process.kill()
-
-    with pytest.raises(StudyError, match="memory ran out"):
-        grid.run_grid(trials, train, valid, path, "faces", kill_all, at_once=2)
-    assert len(grid.read_trials(path)) >= 1
-
-
-@pytest.mark.slow
-def test_workers_leave_when_the_grid_is_stopped(tmp_path, splits):
-    train, valid = splits["train"].subset(range(16)), splits["valid"].subset(range(4))
-    trials = grid.grid_trials(CONFIG.but(max_epochs=2000), [0.001, 0.005], [1e-5], [8], [0.0])
-    results = grid.side_by_side([(trials[0].but(max_epochs=1), None), (trials[1], None)], train, valid, 2)
-    next(results)
-    started = time.monotonic()
-    results.close()  # the second trial would take minutes
-    assert time.monotonic() - started < 20
-
-
-def test_a_small_grid_is_not_worth_starting_processes_for():
-    trials = grid.grid_trials(CONFIG, [0.001, 0.005], [1e-5], [8], [0.0])
-    cpu = torch.device("cpu")
-    assert grid.how_many_at_once(trials, 100, cpu) == 1
-    assert 1 <= grid.how_many_at_once(trials, 100_000, cpu) <= 2
-    assert grid.how_many_at_once(trials, 100_000, torch.device("cuda")) == 1
-
-
-def test_a_finished_grid_starts_no_process(tmp_path, trained, monkeypatch):
-    run(tmp_path / "grid.jsonl")
-    monkeypatch.setattr(grid, "side_by_side", None)
-    trials = grid.grid_trials(CONFIG, (0.001, 0.005), [1e-5], (4,), (0.0, 0.2))
-    assert len(grid.run_grid(trials, FACES, FACES, tmp_path / "grid.jsonl", "faces", at_once=2)) == 4
 
 
 @pytest.mark.parametrize("arch", ["course", "compact"])

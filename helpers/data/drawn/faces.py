@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from helpers.config import ATTRIBUTE_FILE, ATTRIBUTES, IDENTITY_FILE, IMAGE_FOLDER, PARTITION_FILE
 from helpers.data.drawn.people import Person, Photo, draw_person
@@ -20,6 +19,7 @@ from helpers.data.drawn.photos import draw_photo
 from helpers.data.drawn.portrait import draw_face
 from helpers.data.official import CELEBA_ATTRIBUTES
 from helpers.errors import StudyError
+from helpers.system.progress import bar
 from helpers.system.workers import cores, in_order
 
 VERSION = 2  # of the drawing: to be increased when the same seed gives other files
@@ -199,10 +199,10 @@ def _draw_all(folder: Path, plan: pd.DataFrame, seed: int, progress: bool) -> pd
     tasks = [(folder, seed, rows[first : first + CHUNK]) for first in range(0, len(rows), CHUNK)]
     workers = min(cores(), len(tasks), 8) if len(rows) >= IN_PROCESS else 1
     drawn = []
-    with tqdm(total=len(rows), desc="Drawing faces", unit="face", disable=not progress) as bar:
+    with bar(None, disable=not progress, total=len(rows), desc="drawing faces", unit="faces") as shown:
         for chunk in in_order(_draw_chunk, tasks, workers):
             drawn += chunk
-            bar.update(len(chunk))
+            shown.update(len(chunk))
     return pd.DataFrame(drawn)
 
 
