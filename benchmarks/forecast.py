@@ -183,7 +183,7 @@ def parts(rows: list[dict]) -> dict[str, str]:
         f"**Forecast** of the accuracy on valid with all {ALL:,} training images, from subsets of 53,289: "
         f"{'; '.join(accuracy)}. [How it was made](benchmarks/README.md#scaling), and how far it can be trusted.",
         f"![The error against the number of training images](figures/readme/{FIGURE.name})",
-        "*Measured on 6,674 valid images of CelebA (filled), fitted (line) and forecast (dashed, with 95 % intervals).*",
+        "*Measured on 6,674 valid images (filled), fitted (line) and forecast (dashed), with 95 % intervals.*",
     ]
     return {"scaling": f"{measured_table(rows)}\n\n{fit_table(found)}", "forecast": "\n\n".join(told)}
 
