@@ -38,7 +38,7 @@ setup: $(VENV)/.installed
 
 # The lock is installed by uv, in a minute; where uv cannot reach the packages, by pip. JupyterLab is told to save
 # figures in the places of widgets, which end with the kernel.
-$(VENV)/.installed: requirements.txt pyproject.toml notebooks/jupyter_server.json
+$(VENV)/.installed: requirements.txt pyproject.toml notebooks/jupyter_server_config.json
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
 	  { echo "error: Python 3.11 or later is needed; this is $$($(PYTHON) --version). Try make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c "import venv, ensurepip" 2>/dev/null || \
@@ -47,8 +47,7 @@ $(VENV)/.installed: requirements.txt pyproject.toml notebooks/jupyter_server.jso
 	$(PY) -m pip install --quiet uv==$(UV_VERSION) || true
 	$(VENV)/bin/uv pip install --quiet --python $(PY) -r requirements.txt || $(PY) -m pip install -r requirements.txt
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
-	mkdir -p $(VENV)/etc/jupyter/jupyter_server_config.d
-	cp notebooks/jupyter_server.json $(VENV)/etc/jupyter/jupyter_server_config.d/celeba-study.json
+	cp notebooks/jupyter_server_config.json $(VENV)/etc/jupyter/
 	touch $@
 
 # The PDF is printed by a Chromium, Chrome or Edge. Root on Debian gets one; others get WeasyPrint's PDF.

@@ -1,6 +1,7 @@
 """Make the README's tour: the notebooks on drawn faces in JupyterLab, and explorers that are moved.
 
-`python docs/make_tour.py` runs the notebooks in a browser, in about ten minutes, and writes figures/readme/tour.webp.
+`python docs/make_tour.py [NOTEBOOK…]` runs notebooks in a browser, each in about a minute, and writes
+figures/readme/tour.webp.
 """
 
 import sys
@@ -19,7 +20,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from browser.lab import LOADING, Notebook, Server
 
 TARGET = ROOT / "figures" / "readme" / "tour.webp"
-FACES = 600
+FACES = 300
 WIDTH = 960  # pixels
 LONG, SHORT = 3500, 1200  # milliseconds that a picture is shown
 EXPLORERS = {  # by notebook: the number of the explorer, the control, and the keys that are pressed one after the other
@@ -101,7 +102,7 @@ def main():
             draw_dataset(server.home / "data" / "drawn", FACES, seed=1, progress=False)
             server.wait()
             browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
-            for name in EXPLORERS:
+            for name in sys.argv[1:] or EXPLORERS:
                 notebook = Notebook(browser, server, name)
                 if name == "01_data":
                     tour.take(notebook, LONG)

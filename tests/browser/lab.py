@@ -47,15 +47,15 @@ class Server:
             *(f"--ServerApp.port={self.port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}"),
             f"--ServerApp.root_dir={self.notebooks}",
         ]
-        installed = folder / "config" / "jupyter_server_config.d"  # what `make setup` copies into .venv
-        installed.mkdir(parents=True)
-        shutil.copy(NOTEBOOKS / "jupyter_server.json", installed)
+        installed = folder / "config"  # what `make setup` copies into .venv
+        installed.mkdir()
+        shutil.copy(NOTEBOOKS / "jupyter_server_config.json", installed)
         folders = ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR")
         own = {name: str(folder / name.lower()) for name in (*folders, "IPYTHONDIR")}
         own |= {
             "CELEBA_STUDY_HOME": str(self.home),
             "PYTHONPATH": str(ROOT),
-            "JUPYTER_CONFIG_PATH": str(installed.parent),
+            "JUPYTER_CONFIG_PATH": str(installed),
         }
         self._settings = folder / "jupyterlab_settings_dir"
         self._set("apputils-extension/notification", fetchNews="false", checkForUpdates=False)

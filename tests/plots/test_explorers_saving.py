@@ -12,7 +12,7 @@ from helpers.plots.explorers import explorer
 from helpers.plots.explorers.explorer import View
 from helpers.plots.explorers.saving import WIDGET, without_widgets
 
-SERVER = json.loads((NOTEBOOKS / "jupyter_server.json").read_text(encoding="utf-8"))["ContentsManager"]
+SERVER = json.loads((NOTEBOOKS / "jupyter_server_config.json").read_text(encoding="utf-8"))["ContentsManager"]
 
 
 def saved(*outputs, **metadata):
