@@ -171,8 +171,11 @@ def parts(rows: list[dict]) -> dict[str, str]:
     found = fits(rows)
     if not found:
         sizes = len({row["images"] for row in rows})
-        none = f"Measured at {sizes} of 6 sizes so far. A curve needs {FEWEST}, so nothing is forecast yet."
-        return {"scaling": f"{measured_table(rows)}\n\n{none}", "forecast": none}
+        none = f"measured at {sizes} of 6 sizes so far. A curve needs {FEWEST}, so nothing is forecast yet."
+        told = (
+            f"How the error falls with the number of training images [is studied](benchmarks/README.md#scaling): {none}"
+        )
+        return {"scaling": f"{measured_table(rows)}\n\nThe error was {none}", "forecast": told}
     accuracy = [
         f"{1 - ours.at([ALL])[0]:.3f} ({1 - high:.3f} to {1 - low:.3f}) for {NETWORKS[network]}"
         for (network, metric), (ours, _) in found.items()

@@ -11,7 +11,7 @@ from cli.test_cli import call
 from conftest import REAL
 from PIL import Image
 
-from helpers.config import ROOT, SHIPPED
+from helpers.config import ATTRIBUTES, ROOT, SHIPPED
 from helpers.data.batches import load_split
 from helpers.data.celeba import open_dataset
 from helpers.evaluation import metrics
@@ -41,6 +41,15 @@ def test_its_card_has_the_benchmarks_figures_and_says_what_it_may_be_used_for(ar
     measured = arm["per_seed"][0]["test"]
     assert shown == {kind: round(measured[name], 4) for name, kind in METRICS.items()}
     assert "non-commercial research only" in text and f"{arm['test_mean_accuracy']:.4f}" in text
+
+
+def test_the_page_of_results_and_the_readme_have_the_benchmarks_figures(arm):
+    told = [f"{arm[f'test_{name}']:.4f}" for name in ("loss", "mean_accuracy", "micro_f1")]
+    each = [f"{arm['test_per_attribute'][name]:.4f}" for name in ATTRIBUTES]
+    results, readme = (
+        ROOT.joinpath(*page).read_text(encoding="utf-8") for page in (("docs", "results.md"), ("README.md",))
+    )
+    assert all(figure in results for figure in told + each) and all(figure in readme for figure in told)
 
 
 def test_it_holds_no_image_name_and_no_path():
