@@ -62,8 +62,9 @@ def start_kernel() -> AsyncKernelManager:
 
 
 def stop_kernel(manager: AsyncKernelManager):
-    """Ask a kernel to end, and end it if it does not within a second."""
-    run_sync(manager.shutdown_kernel)()
+    """Ask a kernel to end, and end it if it does not within a second; one that has ended already is left alone."""
+    if run_sync(manager.is_alive)():
+        run_sync(manager.shutdown_kernel)()
 
 
 def kernel_problem() -> str:

@@ -24,6 +24,8 @@ from helpers.system.devices import choose_device
 from helpers.system.files import WHEN_UNWRITABLE
 from helpers.system.interrupts import Interruption
 
+START_TIMEOUT = 600  # seconds in which a kernel has to answer: it imports first, which is slow on a busy machine
+
 
 def run_study(study: Study, kernels: Kernels | None = None) -> Path:
     """Run the notebooks that are not done yet and return the run's folder.
@@ -101,6 +103,7 @@ def execute(notebook: str, parameters: dict, folder: Path, kernel: AsyncKernelMa
                 parameters=parameters,
                 kernel_name=KERNEL,
                 km=kernel,
+                start_timeout=START_TIMEOUT,
                 progress_bar=False,
                 stdout_file=_Tee(sys.stdout, log),
                 stderr_file=log,

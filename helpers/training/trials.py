@@ -1,5 +1,6 @@
 """Trainings that do not depend on each other: one after the other in this process, or in parallel on Ray."""
 
+import contextlib
 import traceback
 from collections.abc import Callable, Generator, Hashable, Mapping
 from dataclasses import dataclass
@@ -46,10 +47,11 @@ def run_trials(
         from helpers.training.ray_workers import run_on_ray  # here, since Ray is needed only if it is asked for
 
         results = run_on_ray(jobs, splits, device, check_parameter("gpus_per_trial", gpus_per_trial))
-    for name, result in results:
-        if isinstance(result, StudyError):
-            raise result
-        yield name, result
+    with contextlib.closing(results):
+        for name, result in results:
+            if isinstance(result, StudyError):
+                raise result
+            yield name, result
 
 
 def _result(job: Job, splits: tuple[Split, ...]) -> Any:

@@ -39,6 +39,13 @@ def test_the_kernel_that_still_waits_is_ended_with_the_context():
     assert not ended.is_running()
 
 
+def test_a_kernel_that_was_ended_can_be_ended_again():
+    manager = kernels.start_kernel()
+    kernels.stop_kernel(manager)
+    run_sync(manager.cleanup_resources)()  # as nbclient leaves one that did not answer
+    kernels.stop_kernel(manager)
+
+
 def test_a_kernel_that_died_while_it_waited_is_replaced():
     with kernels.Kernels() as waiting:
         waiting.start()

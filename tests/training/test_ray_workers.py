@@ -1,5 +1,6 @@
 """Trainings on Ray: the same bits, the images once per machine, no training lost with its worker, no process left."""
 
+import contextlib
 import functools
 import importlib.util
 import os
@@ -39,7 +40,13 @@ def ray():
         patch.setattr(ray_workers, "cores", lambda: WORKERS)
         patch.delenv("RAY_ADDRESS", raising=False)
         patch.setenv("RAY_AUTH_TOKEN", "0" * 64)  # without it, Ray writes one into the home
-        with ray_workers.connected(IMAGES * 12_288):
+        with contextlib.ExitStack() as connection:
+            try:
+                connection.enter_context(ray_workers.connected(IMAGES * 12_288))
+            except StudyError as error:
+                if "timed out during startup" in str(error):  # Ray waits for 30 seconds and cannot be told otherwise
+                    pytest.skip("this machine is too busy to start Ray")
+                raise
             yield ray
 
 

@@ -53,6 +53,21 @@ def test_a_mistake_of_the_user_stops_all_trainings():
     assert not list(results)
 
 
+def test_a_mistake_of_the_user_ends_the_trainings_on_ray_at_once(monkeypatch):
+    ended = []
+
+    def run_on_ray(*given):
+        try:
+            yield "bad", StudyError("too large")
+        finally:
+            ended.append(True)
+
+    monkeypatch.setattr(ray_workers, "run_on_ray", run_on_ray)
+    with pytest.raises(StudyError, match="too large") as caught:
+        list(run_trials(jobs(1), (), workers="ray"))
+    assert ended, caught.traceback  # although the traceback still holds the iterator
+
+
 def test_the_state_of_a_training_is_kept_where_its_job_says(tmp_path):
     def train(resume):
         return resume
