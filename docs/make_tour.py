@@ -55,15 +55,16 @@ class Tour:
 
 
 def show_training(notebook: Notebook, tour: Tour):
-    """Run a notebook, and take pictures of its first training while it goes on."""
+    """Run a notebook, and take two pictures of its first training while it goes on."""
     notebook.command("notebook:run-all-cells")
-    notebook.page.locator("progress").first.wait_for(timeout=1000 * LOADING)
-    curves = notebook.page.locator("figcaption", has_text="Epoch").first
+    stop = notebook.page.get_by_role("button", name="Stop after this epoch")
+    stop.wait_for(timeout=1000 * LOADING)
+    notebook.page.locator("figcaption", has_text="Epoch").first.wait_for(timeout=1000 * LOADING)
     for _ in range(2):
-        curves.wait_for(timeout=1000 * LOADING)
-        centre(curves)
-        tour.take(notebook, SHORT)
-        notebook.page.wait_for_timeout(3000)
+        if stop.is_visible():
+            centre(notebook.page.locator("progress").first)
+            tour.take(notebook, SHORT)
+            notebook.page.wait_for_timeout(3000)
     notebook.wait(notebook.done)
 
 

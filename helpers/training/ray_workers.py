@@ -9,7 +9,7 @@ import socket
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,9 @@ SECONDS_TO_SAVE = 60  # for the trainings that are interrupted
 SPARE_STORE = 200 * 2**20  # bytes of the object store besides the images: targets, names, code, results
 
 
-def run_on_ray(jobs: Mapping, splits: tuple[Split, ...], device: str, gpus_per_trial: float) -> Iterator[tuple]:
+def run_on_ray(
+    jobs: Mapping, splits: tuple[Split, ...], device: str, gpus_per_trial: float
+) -> Generator[tuple, None, None]:
     """Yield the name and the result of each job as `run_trials` does.
 
     The images are put into Ray's object store once; all workers of a node map the same copy. If this process is

@@ -83,10 +83,11 @@ def test_a_training_is_one_output_with_its_curves_and_ends_without_widgets(outpu
     assert left.data.count("<img") == 1 and "run this cell again" not in left.data
 
 
-def test_a_training_that_continues_counts_its_earlier_epochs_and_not_their_time(output):
+def test_a_training_that_continues_counts_its_earlier_epochs_and_not_their_time(output, monkeypatch):
     with progress.training("final", 4, 10, can_continue=True) as shown:
         shown.begin([row(1), row(2)])
-        shown.started -= 10
+        shown.started = 90
+        monkeypatch.setattr(live.time, "perf_counter", lambda: 100)
         for _ in range(10):
             shown.after_step()
         shown.after_epoch(row(3))

@@ -71,7 +71,7 @@ def _show_controls(draw: Callable[..., View], controls: dict, view: View, pictur
         control.observe(follow, names="value")
         if control.has_trait("style") and control.style.has_trait("description_width"):
             control.style.description_width = "initial"  # as long as the text; JupyterLab cuts it off otherwise
-    row = Box(list(controls.values()), layout=Layout(flex_flow="row wrap", align_items="center"))
+    row = Box(list(controls.values()), layout=Layout(flex_flow="row wrap", align_items="center", grid_gap="0 1em"))
     explorer = VBox([row, shown])
     # What a program shows that knows no widgets, and what is left in a saved notebook (saving.py)
     fallback = {"text/html": as_html(view, picture), "text/plain": view.says}
