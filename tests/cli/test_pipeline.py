@@ -180,7 +180,7 @@ def own_notebooks(monkeypatch, tmp_path):
     write("05_grid", f"import os\nif os.path.exists({str(tmp_path / 'fail')!r}):\n    1 / 0\nprint('second')")
     (tmp_path / "profiles.yaml").write_text("demo: {all: {data_root: drawn}}")
     (tmp_path / "fail").touch()
-    for module in (study, pipeline, planning):
+    for module in (study, pipeline):
         monkeypatch.setattr(module, "NOTEBOOKS", tmp_path)
     monkeypatch.setattr(planning, "ORDER", ("01_data", "05_grid"))
     monkeypatch.setattr(kernels, "IMPORTED", ("math",))  # these notebooks need no more

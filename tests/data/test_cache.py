@@ -154,7 +154,7 @@ def test_a_build_that_is_killed_goes_on_and_ends_as_one_that_was_not(copy, datas
         "        self.done += count\n"
         "        if self.done >= 100: os.kill(os.getpid(), signal.SIGKILL)\n"
         "if __name__ == '__main__':\n"
-        "    cache.PART, cache.CHUNK, cache._bar = 20, 40, lambda *_: Bar()\n"
+        "    cache.PART, cache.CHUNK, cache.bar = 20, 40, lambda *_, **__: Bar()\n"
         f"    cache.prepare(celeba.open_dataset({str(copy)!r}), workers=2)\n"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
