@@ -58,8 +58,8 @@ def show_training(notebook: Notebook, tour: Tour):
     """Run a notebook, and take two pictures of its first training while it goes on."""
     notebook.command("notebook:run-all-cells")
     stop = notebook.page.get_by_role("button", name="Stop after this epoch")
-    stop.wait_for(timeout=1000 * LOADING)
-    notebook.page.locator("figcaption", has_text="Epoch").first.wait_for(timeout=1000 * LOADING)
+    stop.wait_for()
+    notebook.page.locator("figcaption", has_text="Epoch").first.wait_for()
     for _ in range(2):
         if stop.is_visible():
             centre(notebook.page.locator("progress").first)

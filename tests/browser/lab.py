@@ -111,15 +111,16 @@ class Notebook:
     def __init__(self, browser: Browser, server: Server, name: str):
         self.server, self.name = server, name
         self.page: Page = browser.new_page(viewport=SCREEN)
+        self.page.set_default_timeout(1000 * LOADING)
         self._open()
 
     def _open(self):
         """Open the notebook, in a workspace where no other one is open, without the file browser beside it."""
         address = f"http://127.0.0.1:{self.server.port}/lab/workspaces/{self.name}/tree/{self.name}.ipynb"
-        self.page.goto(f"{address}?reset&token={TOKEN}", timeout=1000 * LOADING)
-        self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=1000 * LOADING)
+        self.page.goto(f"{address}?reset&token={TOKEN}")
+        self.page.wait_for_selector(".jp-Notebook .jp-Cell")
         self.page.evaluate("() => jupyterapp.shell.collapseLeft()")
-        self.page.wait_for_function(f"({STATUS})() === 'idle'", timeout=1000 * LOADING)
+        self.page.wait_for_function(f"({STATUS})() === 'idle'")
 
     def open_again(self):
         """Close the tab and open the notebook from its file, which starts a kernel that has run nothing."""

@@ -5,7 +5,7 @@ import json
 import pytest
 from playwright.sync_api import expect
 
-from .lab import LOADING, NOTE, Notebook
+from .lab import NOTE, Notebook
 
 pytestmark = pytest.mark.browser
 TOO_MANY = 500  # epochs
@@ -46,8 +46,8 @@ def test_the_stop_button_ends_a_training_after_the_epoch_and_the_best_epoch_is_k
     notebook = open_copy("06_final", "stopped", **own, **few, max_epochs=TOO_MANY)
     notebook.command("notebook:run-all-cells")
     stop = notebook.page.get_by_role("button", name="Stop after this epoch")
-    stop.wait_for(timeout=1000 * LOADING)
-    notebook.page.locator("figcaption", has_text="Epoch").first.wait_for(timeout=1000 * LOADING)
+    stop.wait_for()
+    notebook.page.locator("figcaption", has_text="Epoch").first.wait_for()
     stop.scroll_into_view_if_needed()
     notebook.page.screenshot(path=notebook.path("training"))
     stop.click()
