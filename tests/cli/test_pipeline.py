@@ -170,7 +170,7 @@ def own_notebooks(monkeypatch, tmp_path):
 
     def write(name, source):
         parameters = new_code_cell('run_name = "x"  # name\ndata_root = ""  # data\ndevice = "auto"  # device\n')
-        parameters.source += "allow_missing = False  # subset"
+        parameters.source += 'allow_missing = False  # subset\nprofile = ""  # a profile'
         parameters.metadata["tags"] = ["parameters"]
         notebook = new_notebook(cells=[parameters, new_code_cell(source)])
         notebook.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
