@@ -59,8 +59,9 @@ def test_a_changed_source_gets_a_cache_of_its_own(copy):
 
 
 @pytest.fixture
-def small_chunks(monkeypatch):
+def small_chunks(dataset, monkeypatch):
     """Parts of 20 images, saved two at a time; returns the names that are decoded."""
+    cache.prepare(dataset, progress=False)  # with which the tests compare, and which is not counted
     decoded = []
     monkeypatch.setattr(cache, "PART", 20)
     monkeypatch.setattr(cache, "CHUNK", 40)
