@@ -55,7 +55,8 @@ class Split:
 
     def subset(self, indices) -> "Split":
         """Return the images at `indices` as a new split."""
-        indices = torch.as_tensor(indices)
+        if not isinstance(indices, torch.Tensor):
+            indices = torch.tensor(indices)  # a copy, since pandas gives arrays that are not writable
         images = self.images[indices.to(self.images.device)]
         names = [self.names[i] for i in indices.tolist()]
         identities = None if self.identities is None else self.identities[indices.numpy()]
