@@ -160,10 +160,15 @@ def difference(arm: dict, other: dict, split: Split) -> dict[str, dict]:
         np.mean([per_image(answers(f"{one['arm']}-{seed}", split), truth) for seed in seeds], axis=0)
         for one in (arm, other)
     )
-    columns = np.column_stack([np.ones(len(truth)), ours - theirs])
+    return {"seeds": seeds} | paired(ours, theirs, split)
+
+
+def paired(ours: np.ndarray, theirs: np.ndarray, split: Split) -> dict[str, dict]:
+    """Return how much higher our accuracy and loss (`per_image`) are than theirs, with 95 % intervals over persons."""
+    columns = np.column_stack([np.ones(len(ours)), ours - theirs])
     names = pd.Index(["mean_accuracy", "loss"])
     table = intervals(sums_by_person(columns, split.identities), lambda sums: sums[:, 1:] / sums[:, :1], names)
-    return {"seeds": seeds} | table.to_dict("index")
+    return table.to_dict("index")
 
 
 def per_image(logits: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -12,24 +12,19 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import onnxruntime
-import pandas as pd
 import torch
-from accuracy import per_image
+from accuracy import paired, per_image
 from latency import measure
 
 from helpers.config import SHIPPED
-from helpers.data.batches import Split, load_split, normalise
+from helpers.data.batches import load_split
 from helpers.data.celeba import open_dataset
 from helpers.evaluation import metrics
-from helpers.evaluation.bootstrap import intervals, sums_by_person
 from helpers.models.checkpoints import load_checkpoint
-from helpers.models.onnx import CALIBRATED_ON, export_int8, export_onnx
+from helpers.models.onnx import CALIBRATED_ON, export_int8, export_onnx, onnx_logits
 from helpers.system.devices import describe
 from helpers.system.files import write_text
-
-BATCH = 64
 
 
 def session(path: Path) -> onnxruntime.InferenceSession:
@@ -37,21 +32,6 @@ def session(path: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-
-
-def logits_of(run: onnxruntime.InferenceSession, split: Split) -> np.ndarray:
-    """Return the logits (N, 5) of a split."""
-    answers = [run.run(None, {"images": normalise(batch).numpy()})[0] for batch in split.images.split(BATCH)]
-    return np.concatenate(answers)
-
-
-def difference(ours: np.ndarray, theirs: np.ndarray, split: Split) -> dict:
-    """Return how much higher accuracy and loss are than those of the other logits, with 95 % intervals over persons."""
-    truth = split.targets.numpy()
-    columns = np.column_stack([np.ones(len(truth)), per_image(ours, truth) - per_image(theirs, truth)])
-    sums = sums_by_person(columns, split.identities)
-    table = intervals(sums, lambda each: each[:, 1:] / each[:, :1], pd.Index(["mean_accuracy", "loss"]))
-    return table.to_dict("index")
 
 
 def main(arguments: list[str] | None = None):
@@ -78,7 +58,8 @@ def main(arguments: list[str] | None = None):
         sides = {("fp32", "torch"): lambda: loaded.model(image)}
         sides |= {(name, "onnxruntime"): lambda run=run: run.run(None, pixels) for name, run in sessions.items()}
         times = {side: statistics.quantiles(each, n=4) for side, each in measure(sides, options.repeats).items()}
-        logits = {name: logits_of(run, valid) for name, run in sessions.items()}
+        logits = {name: onnx_logits(run, valid.images) for name, run in sessions.items()}
+        scored = {name: per_image(each, valid.targets.numpy()) for name, each in logits.items()}
         bytes_of = {name: path.stat().st_size for name, path in files.items()}
     rows = []
     for (name, library), (low, middle, high) in times.items():
@@ -86,7 +67,7 @@ def main(arguments: list[str] | None = None):
         if library == "onnxruntime":
             row |= {"bytes": bytes_of[name], "valid": metrics.scores(logits[name], valid.targets.numpy())}
         if library == "onnxruntime" and name != "fp32":
-            row["above_fp32"] = difference(logits[name], logits["fp32"], valid)
+            row["above_fp32"] = paired(scored[name], scored["fp32"], valid)
         rows.append(row)
         print(row)
     about = {"checkpoint": SHIPPED.name, "machine": describe(cpu), "calibrated_on": CALIBRATED_ON, "valid": len(valid)}

@@ -36,10 +36,10 @@ def show_table(table: pd.DataFrame, digits: int = 4, hide: tuple[str, ...] = ())
     shown = shown.assign(**{name: shown[name].map("{:.3g}".format, na_action="ignore") for name in small})
     formats = dict.fromkeys(shown.select_dtypes("integer").columns, "{:,}".format)
     number = f"{{:.{digits}f}}".format
-    html = shown.to_html(
+    rows = shown.to_html(
         formatters=formats, float_format=number, na_rep="—", border=0, index=not isinstance(shown.index, pd.RangeIndex)
     )
-    display(HTML(html))
+    display(HTML(rows))
 
 
 def prepare():

@@ -58,13 +58,10 @@ def _gpu_line(problem: str) -> str:
     """Say which GPU a training uses, and what to know where there are several, or parts of one."""
     if problem:
         return f"none usable: {problem}"
-    text, count, driver = (
-        f"{describe(torch.device('cuda'))}, kernels present",
-        torch.cuda.device_count(),
-        nvidia_driver(),
-    )
-    if count > 1:
+    text = f"{describe(torch.device('cuda'))}, kernels present"
+    if (count := torch.cuda.device_count()) > 1:
         text += f"; {count} GPUs: a training uses the first that CUDA_VISIBLE_DEVICES names, workers=ray uses all"
+    driver = nvidia_driver()
     if driver and any(gpu.mig for gpu in driver.gpus):
         text += "; MIG mode: a training uses one instance, which CUDA_VISIBLE_DEVICES=MIG-… chooses (nvidia-smi -L)"
     return text

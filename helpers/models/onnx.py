@@ -27,7 +27,7 @@ def export_onnx(checkpoint: Checkpoint, path: Path) -> float:
     package is missing, or if the file cannot be written.
     """
     try:
-        import onnxruntime
+        import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401 (torch.onnx needs it)
     except ImportError as error:
         raise StudyError(
@@ -49,7 +49,7 @@ def export_onnx(checkpoint: Checkpoint, path: Path) -> float:
             external_data=False,
             verbose=False,
         )
-        session = onnxruntime.InferenceSession(str(partial), providers=["CPUExecutionProvider"])
+        session = _session(partial)
         difference = _largest_difference(session, model, images)
         os.replace(partial, path)
     except OSError as error:
@@ -70,7 +70,7 @@ def export_int8(checkpoint: Checkpoint, path: Path, images: torch.Tensor) -> flo
         exact, prepared, small = (Path(folder, f"{name}.onnx") for name in ("exact", "prepared", "small"))
         export_onnx(checkpoint, exact)
         _quantise(exact, prepared, small, images)
-        answers = [_logits(file, images) > 0 for file in (exact, small)]
+        answers = [onnx_logits(_session(file), images) > 0 for file in (exact, small)]
         agreement = float(np.mean(answers[0] == answers[1]))
         if agreement < LEAST_AGREEMENT:
             raise StudyError(
@@ -112,10 +112,14 @@ def _reader(images: torch.Tensor):
     return Reader()
 
 
-def _logits(path: Path, images: torch.Tensor) -> np.ndarray:
+def _session(path: Path):
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+def onnx_logits(session, images: torch.Tensor) -> np.ndarray:
+    """Return the logits (N, 5) of a network in ONNX, in a session of onnxruntime, for images uint8 (N, 3, 64, 64)."""
     batches = (normalise(batch).numpy() for batch in images.split(BATCH))
     return np.concatenate([np.asarray(session.run(["logits"], {"images": batch})[0]) for batch in batches])
 

@@ -45,9 +45,7 @@ def draw_mosaic(
     height = mosaic_height(columns, rows, lines) / figure.get_figheight()
     axis = figure.add_axes((0, 1 - height, 1, height))
     across, down = _pitches(columns, lines)
-    sheet = np.full((rows * down, columns * across, 3), 255, np.uint8)
-    for (left, top), image in zip(_corners(len(images), columns, lines), images, strict=True):
-        sheet[top : top + IMAGE_SIZE, left : left + IMAGE_SIZE] = image.transpose(1, 2, 0)
+    sheet = compose(images, _corners(len(images), columns, lines), columns * across, rows * down)
     axis.imshow(sheet, interpolation="nearest", aspect="auto", extent=(0, sheet.shape[1], sheet.shape[0], 0))
     axis.set_axis_off()
     for (left, top), caption in zip(_corners(len(captions), columns, lines), captions, strict=True):
@@ -58,6 +56,14 @@ def draw_mosaic(
                 look = {"size": SMALLEST, "linespacing": 1.1, "color": colour, "weight": weight}
                 axis.text(*place, text, None, ha="center", va="top", **look)
     return axis
+
+
+def compose(images: np.ndarray, corners: Sequence[tuple[int, int]], width: int, height: int) -> np.ndarray:
+    """Return images, uint8 (N, 3, 64, 64), as one white image (height, width, 3), each at its left upper corner."""
+    sheet = np.full((height, width, 3), 255, np.uint8)
+    for (left, top), image in zip(corners, images, strict=True):
+        sheet[top : top + IMAGE_SIZE, left : left + IMAGE_SIZE] = image.transpose(1, 2, 0)
+    return sheet
 
 
 def draw_frames(axis: Axes, right: np.ndarray, columns: int, lines: int):

@@ -5,7 +5,6 @@ import math
 
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -184,7 +183,7 @@ def _kind_in_words(attribute: str, kind: str, count: int) -> str:
 
 def _faces(split: Split, shown: pd.DataFrame) -> Figure:
     """Return the faces of a page, each with the attribute, its label and the network's probability below it."""
-    images = split.gather(torch.as_tensor(shown["row"].to_numpy(copy=True))).cpu().numpy()
+    images = split.subset(shown["row"].to_numpy()).images.cpu().numpy()
     captions = []
     for row in shown.itertuples():
         label = "yes" if row.kind == KINDS[1] else "no"

@@ -7,14 +7,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from helpers.config import ATTRIBUTES
+from helpers.config import ATTRIBUTES, IMAGE_SIZE
 from helpers.plots.explorers.explorer import View, explore
-from helpers.plots.explorers.mosaic import new_figure
+from helpers.plots.explorers.mosaic import compose, new_figure
 from helpers.plots.style import ACCENT, DASHES, LINES, SHADES, SMALLEST, SOFT, SPLIT_COLOURS
 from helpers.plots.training import whole_epochs
 from helpers.plots.words import ENGLISH
 
-SIDE = 64  # pixels of a face, and of a place for one
 GAP = 4  # pixels between two faces
 NAMES = ("run_name", "data_root", "device")  # parameters that change no result; the data are compared themselves
 
@@ -55,11 +54,9 @@ def view_epoch(images: np.ndarray, targets: np.ndarray, answers: np.ndarray, his
 
 def _show_row(axis: Axes, images: np.ndarray):
     """Show the images side by side as one picture, each above its column, since many Axes are slow."""
-    place = SIDE + GAP
-    row = np.full((SIDE, len(images) * place, 3), 255, np.uint8)
-    for index, image in enumerate(images):
-        left = index * place + GAP // 2
-        row[:, left : left + SIDE] = image.transpose(1, 2, 0)
+    place = IMAGE_SIZE + GAP
+    corners = [(index * place + GAP // 2, 0) for index in range(len(images))]
+    row = compose(images, corners, len(images) * place, IMAGE_SIZE)
     axis.imshow(row, extent=(0, len(images), 0, 1), aspect="auto", interpolation="nearest")
     axis.set_axis_off()
 
