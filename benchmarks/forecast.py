@@ -1,8 +1,9 @@
 """How would the error go on with more training images? `python benchmarks/forecast.py`
 
 Reads the trainings that scaling.py kept and fits a power law with an offset to each network's error on valid:
-floor + scale n^-exponent (Hestness et al., "Deep Learning Scaling is Predictable, Empirically", 2017). Draws the
-figure, and writes the tables between the marks in README.md and benchmarks/README.md.
+floor + scale n^-exponent (Hestness et al., "Deep Learning Scaling is Predictable, Empirically", 2017). Keeps the curves
+in the same JSON file, for 06_final and the report, draws the figure, and writes the tables between the marks in
+README.md and benchmarks/README.md.
 """
 
 import json
@@ -12,14 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 
 from helpers.config import ROOT
 from helpers.data.official import OFFICIAL_SIZES
-from helpers.plots.style import LINES, WIDTH, use_style
+from helpers.plots import plot_scaling
+from helpers.plots.style import use_style
+from helpers.report.published import measured_scaling
 from helpers.system.files import write_text
+from helpers.system.records import plain
 
 RESULTS = Path(__file__).with_name("scaling-third.json")
 FIGURE = ROOT / "figures" / "readme" / "scaling.png"
@@ -32,6 +34,7 @@ METRICS: dict[str, Callable[[dict], float]] = {
 }
 RESAMPLES = 1_000
 EXPONENTS = np.geomspace(0.02, 3, 500)
+DRAWN = 40  # points of a curve
 FEWEST = 4  # sizes: three parameters pass through any three points
 
 
@@ -200,46 +203,28 @@ def between_marks(text: str, mark: str, content: str) -> str:
     return pattern.sub(lambda _: f"{begin}\n\n{content}\n\n{end}", text)
 
 
-def draw(rows: list[dict]) -> plt.Figure:
-    """Draw the measured points, the fits and the forecasts with their intervals: one panel per metric."""
-    figure, axes = plt.subplots(1, len(METRICS), figsize=(WIDTH, 2.9))
-    found = fits(rows)
-    for axis, metric in zip(axes, METRICS, strict=True):
-        for colour, network in zip(LINES, NETWORKS, strict=False):
-            images, errors = points(rows, network, metric)
-            axis.plot(images, errors, "o", color=colour, markersize=4, label=NETWORKS[network].replace("`", ""))
-            if (network, metric) in found:
-                _draw_fit(axis, found[network, metric][0], images, colour)
-        axis.set(xscale="log", yscale="log", xlabel="training images (log)")
-        axis.set_title("1 − accuracy on valid (log)" if metric == "error" else "loss on valid (log)")
-        axis.set_xticks(sizes := sorted({row["images"] for row in rows} | {ALL}), [f"{n / 1000:.0f}k" for n in sizes])
-        axis.yaxis.set_major_formatter("{x:g}")
-        axis.yaxis.set_minor_formatter("{x:g}")
-        axis.minorticks_off()
-        low, high = axis.get_ylim()
-        ticks = [tick for tick in (0.03, 0.04, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5) if low <= tick <= high]
-        axis.set_yticks(ticks)
-    axes[-1].legend()
-    return figure
-
-
-def _draw_fit(axis: Axes, of: Fit, images: np.ndarray, colour: str):
-    grid = np.geomspace(images.min(), ALL, 100)
-    axis.plot(grid[grid <= images.max()], of.at(grid[grid <= images.max()]), "-", color=colour)
-    axis.plot(grid[grid >= images.max()], of.at(grid[grid >= images.max()]), "--", color=colour)
-    axis.fill_between(grid, *of.interval(grid), color=colour, alpha=0.15, linewidth=0)
-    axis.plot([ALL], of.at([ALL]), "o", color=colour, markerfacecolor="white", markersize=5)
+def curves(rows: list[dict]) -> list[dict]:
+    """Return the fitted curves with their intervals, from the fewest images measured to all of CelebA, as rows."""
+    drawn = []
+    for (network, metric), (ours, _) in fits(rows).items():
+        images = np.geomspace(points(rows, network, metric)[0].min(), ALL, DRAWN).round()
+        each = zip(images, ours.at(images), *ours.interval(images), strict=True)
+        names = ("images", "fitted", "low", "high")
+        drawn += [{"network": network, "metric": metric} | dict(zip(names, values, strict=True)) for values in each]
+    return drawn
 
 
 def main():
-    rows = trainings()
-    for mark, content in parts(rows).items():
+    content = json.loads(RESULTS.read_text(encoding="utf-8"))
+    rows = content["trainings"]
+    write_text(RESULTS, json.dumps(plain(content | {"curves": curves(rows)}), indent=1) + "\n")
+    for mark, part in parts(rows).items():
         page = PAGES[mark]
-        write_text(page, between_marks(page.read_text(encoding="utf-8"), mark, content))
-        print(content)
+        write_text(page, between_marks(page.read_text(encoding="utf-8"), mark, part))
+        print(part)
     if fits(rows):
         use_style()
-        draw(rows).savefig(FIGURE, metadata={"Software": None})
+        plot_scaling(measured_scaling(RESULTS)).savefig(FIGURE, metadata={"Software": None})
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None):
         made_on = {"machine": describe(device), "torch": torch.__version__, "precision": options.precision}
         rows += [row | made_on for row in train_on(name, size, seed, train, valid, options.precision)]
         rows.sort(key=lambda row: (row["network"], row["images"], row["seed"]))
-        content = {"split_sizes": dataset.split_sizes, "trainings": rows}
+        content = {"split_sizes": dataset.split_sizes, "trainings": rows, "curves": []}  # they are forecast.py's
         write_text(options.json, json.dumps(plain(content), indent=1) + "\n")
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from helpers.config import ROOT
+from helpers.system.records import plain
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import arms
@@ -21,6 +22,13 @@ def test_the_pages_say_what_the_results_say():
     for mark, content in forecast.parts(forecast.trainings()).items():
         text = forecast.PAGES[mark].read_text(encoding="utf-8")
         assert forecast.between_marks(text, mark, content) == text, "Run python benchmarks/forecast.py"
+
+
+def test_the_curves_that_are_kept_are_those_of_the_trainings():
+    kept = json.loads(forecast.RESULTS.read_text(encoding="utf-8"))["curves"]
+    made = plain(forecast.curves(forecast.trainings()))
+    assert [row.keys() for row in kept] == [row.keys() for row in made], "Run python benchmarks/forecast.py"
+    assert all(row[name] == pytest.approx(of[name]) for row, of in zip(kept, made, strict=True) for name in row)
 
 
 def test_a_curve_without_noise_is_found_again():

@@ -26,6 +26,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "plot_factor_curves",
             "plot_history",
             "plot_losses",
+            "plot_scaling",
             "plot_steps",
             "plot_sweeps",
         ],

@@ -1,4 +1,4 @@
-"""Plots of training: learning curves, learning-rate range tests, and the gain of each step."""
+"""Plots of training: learning curves, learning-rate range tests, the gain of each step, and of more images."""
 
 import textwrap
 from collections.abc import Mapping
@@ -187,3 +187,44 @@ def plot_steps(steps: pd.DataFrame, words: Words = ENGLISH) -> Figure:
     ]
     axes[0].set_yticks(range(len(steps)), names)
     return figure
+
+
+def plot_scaling(scaling: pd.DataFrame, words: Words = ENGLISH) -> Figure:
+    """Plot `published.measured_scaling`: error and loss on valid against the number of training images, both log.
+
+    Filled: measured. The line is the fitted curve, dashed beyond the last measurement, where an open circle marks the
+    forecast; the band is its 95 % interval.
+    """
+    titles = {"error": "1 − mean accuracy on valid", "loss": "loss on valid (nats)"}
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 2.9))
+    for axis, (metric, title) in zip(axes, titles.items(), strict=True):
+        of_metric = scaling[scaling["metric"] == metric]
+        for colour, (network, rows) in zip(LINES, of_metric.groupby("network", sort=False), strict=False):
+            measured, fitted = rows.dropna(subset="measured"), rows.dropna(subset="fitted")
+            axis.plot(measured["images"], measured["measured"], "o", color=colour, ms=4, label=words.name(str(network)))
+            if len(fitted):
+                _curve_with_forecast(axis, fitted, measured["images"].max(), colour)
+        axis.set(xscale="log", yscale="log", xlabel=words("training images, in thousands"), title=words(title))
+        axis.set_xticks(sizes := _apart(of_metric), [words.number(size / 1000, 0) for size in sizes])
+        low, high = axis.get_ylim()
+        axis.set_yticks(ticks := [tick for tick in LOG_TICKS if low <= tick <= high], [words.small(t) for t in ticks])
+        axis.minorticks_off()
+    axes[0].legend()
+    return figure
+
+
+LOG_TICKS = (0.01, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7)
+
+
+def _apart(rows: pd.DataFrame) -> list[float]:
+    """Return the measured numbers of images and the largest one, without those too close to another to be labelled."""
+    sizes = sorted({*rows.dropna(subset="measured")["images"], rows["images"].max()})
+    return [size for size, following in zip(sizes, [*sizes[1:], np.inf], strict=True) if following / size > 1.5]
+
+
+def _curve_with_forecast(axis: Axes, fitted: pd.DataFrame, last: float, colour: str):
+    images, values = fitted["images"], fitted["fitted"]
+    axis.plot(images[images <= last], values[images <= last], color=colour)
+    axis.plot(images[images >= last], values[images >= last], "--", color=colour)
+    axis.fill_between(images, fitted["low"], fitted["high"], color=colour, alpha=0.15, lw=0)
+    axis.plot(images.iloc[-1], values.iloc[-1], "o", color=colour, mfc="white", ms=5)

@@ -8,7 +8,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "published": ["measured_steps", "published"],
+        "published": ["measured_scaling", "measured_steps", "published"],
         "sections": ["load_report", "show_section"],
     },
 )

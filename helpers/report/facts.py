@@ -225,7 +225,7 @@ def linear(baselines: dict, final: dict) -> dict:
 
 
 def extra(result: dict) -> dict:
-    """Return the gain of the additional iteration over the final training, its cost, and the benchmark's steps."""
+    """Return the gain of the additional iteration over the final training, its cost, and the benchmarks' results."""
     final, other = result["best"], result["extra"]
     return {
         "gain": _less(final["val_loss"], other["best"]["val_loss"]),
@@ -233,6 +233,24 @@ def extra(result: dict) -> dict:
         "differences": {row["metric"]: row for row in other["differences"] or []},
         "costs": {row["index"]: row for row in other["costs"]},
         "steps": [step | _bounds(step, "gain") | _bounds(step, "change") for step in other["steps"]],
+        "scaling": _scaling(other["scaling"]),
+    }
+
+
+def _scaling(rows: list[dict]) -> dict:
+    """Return what `published.measured_scaling` says of the accuracy: the fewest and the most training images measured,
+    those of the forecast, and the forecast of each network with its interval.
+    """
+    errors = [row for row in rows if row["metric"] == "error"]
+    measured = [row["images"] for row in errors if row["measured"] is not None]
+    last = {row["network"]: row for row in errors if row["fitted"] is not None}  # of each curve, the last row
+    return {
+        "images": (min(measured), max(measured)),
+        "all": max((row["images"] for row in last.values()), default=None),
+        "forecasts": {
+            network: {"value": 1 - row["fitted"], "low": 1 - row["high"], "high": 1 - row["low"]}
+            for network, row in last.items()
+        },
     }
 
 

@@ -93,6 +93,7 @@ FIGURES = {
     "dynamics": Drawing(figures_training.dynamics, "06_final", ("answers", "labels")),
     "extra": Drawing(figures_training.extra, "06_final"),
     "steps": Drawing(figures_training.steps, "06_final"),
+    "scaling": Drawing(figures_training.scaling, "06_final"),
     "confusion": Drawing(figures_evaluation.confusion, "07_test"),
     "intervals": Drawing(figures_evaluation.intervals, "07_test"),
     "worst_mistakes": Drawing(figures_evaluation.worst_mistakes, "07_test", ("worst_images",), images=True),

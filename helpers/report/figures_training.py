@@ -230,3 +230,20 @@ def steps(source: Source) -> Drawn:
         "pays": w.number((measured["verdict"] == "pays").sum(), 0),
     }
     return plots.plot_steps(table, w), values
+
+
+def scaling(source: Source) -> Drawn:
+    w, table = source.words, source.table("06_final", "extra", "scaling")
+    numeric = ["images", "measured", "fitted", "low", "high"]
+    table[numeric] = table[numeric].astype(float)
+    errors = table[table["metric"] == "error"].dropna(subset="measured").groupby("network", sort=False)["measured"]
+    values = {
+        "networks": w.number(len(errors), 0),
+        "fewest": w.number(table["images"].min(), 0),
+        "most": w.number(table.dropna(subset="measured")["images"].max(), 0),
+        "list": ", ".join(
+            w("{name}: {first} to {last}", name=w.name(name), first=w.number(of.max(), 3), last=w.number(of.min(), 3))
+            for name, of in errors
+        ),
+    }
+    return plots.plot_scaling(table, w), values

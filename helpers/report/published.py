@@ -1,4 +1,4 @@
-"""Results from elsewhere: published accuracies on CelebA's test split, and this project's ablation benchmark."""
+"""Results from elsewhere: published accuracies on CelebA's test split, and two benchmarks of this project."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,7 @@ import pandas as pd
 from helpers.config import ATTRIBUTES, ROOT
 
 ACCURACY = ROOT / "benchmarks" / "accuracy.json"
+SCALING = ROOT / "benchmarks" / "scaling-third.json"
 
 _ORDER = ("Eyeglasses", "Male", "Smiling", "Wearing_Hat", "Young")
 _RESULTS = {  # name: (pixels, source, accuracies in _ORDER)
@@ -60,3 +61,21 @@ def _verdict(row: dict) -> str:
     return {(True, False): "pays", (False, True): "costs", (True, True): "mixed"}.get(
         (better, worse), "not beyond chance"
     )
+
+
+def measured_scaling(path: Path = SCALING) -> pd.DataFrame:
+    """Return what benchmarks/scaling.py measured on valid and benchmarks/forecast.py fitted to it.
+
+    Columns: network ("course", "fine"), metric ("error", which is 1 − mean accuracy, or "loss"), images (of training),
+    measured (one row per training), or fitted, low and high (the curve with its 95 % interval, the last row of which
+    is the forecast for all of CelebA). There is no curve for a network that was trained on fewer than four sizes.
+    """
+    content, rows = json.loads(path.read_text(encoding="utf-8")), []
+    for training in content["trainings"]:
+        of = {"network": training["network"], "images": training["images"]}
+        scores = {"error": 1 - training["valid"]["mean_accuracy"], "loss": training["valid"]["loss"]}
+        rows += [of | {"metric": metric, "measured": value} for metric, value in scores.items()]
+    rows += content["curves"]
+    columns = ["network", "metric", "images", "measured", "fitted", "low", "high"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table[table["network"].isin(["course", "fine"])].reset_index(drop=True)

@@ -132,6 +132,20 @@ def test_an_effect_is_named_with_the_values_that_are_compared_and_its_verdict():
     assert [text.get_text() for text in axis.texts] == ["lower"]
 
 
+def test_a_curve_is_dashed_beyond_the_last_measurement_and_ends_in_an_open_circle():
+    measured = [{"network": "fine", "images": n, "measured": 100 / n} for n in (1000, 2000, 4000)]
+    fitted = [
+        {"network": "fine", "images": n, "fitted": 90 / n, "low": 80 / n, "high": 99 / n} for n in (1000, 4000, 8000)
+    ]
+    rows = [row | {"metric": metric} for row in measured + fitted for metric in ("error", "loss")]
+    axis = plots.plot_scaling(pd.DataFrame(rows)).axes[0]
+    points, line, beyond, forecast = axis.lines
+    assert list(points.get_xdata()) == [1000, 2000, 4000] and list(points.get_ydata()) == [0.1, 0.05, 0.025]
+    assert list(line.get_xdata()) == [1000, 4000] and line.get_linestyle() == "-"
+    assert list(beyond.get_xdata()) == [4000, 8000] and beyond.get_linestyle() == "--"
+    assert (list(forecast.get_xdata()), forecast.get_markerfacecolor()) == ([8000], "white")
+
+
 def test_the_interval_of_a_rate_is_wilsons():
     low, high = wilson(np.array([0.0, 0.5]), np.array([10.0, 10.0]))
     assert low == pytest.approx([0, 0.2366], abs=1e-4) and high == pytest.approx([0.2775, 0.7634], abs=1e-4)

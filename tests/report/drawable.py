@@ -10,7 +10,7 @@ import yaml
 from helpers.config import ATTRIBUTES
 from helpers.evaluation.calibration import reliability
 from helpers.report import figures
-from helpers.report.published import measured_steps
+from helpers.report.published import measured_scaling, measured_steps
 from helpers.report.sections import TEMPLATES
 from helpers.system.records import plain
 from helpers.training.grid_effects import by_trial, factor_effects
@@ -100,7 +100,7 @@ def results(images: int, epochs: int, **of_grid) -> dict[str, dict]:
     study["05_grid"] |= grid(epochs=epochs, **of_grid)
     final = study["06_final"]
     final["history"], final["extra"]["history"] = history(epochs), history(epochs, 0.5)
-    final["extra"]["steps"] = measured_steps()
+    final["extra"]["steps"], final["extra"]["scaling"] = measured_steps(), measured_scaling()
     study["07_test"]["groups"] = group_rows(images)
     rng = np.random.default_rng(3)
     targets = rng.integers(0, 2, (40 * images, 5))

@@ -77,6 +77,12 @@ def effect(factor: str, value, difference: float | None = None, verdict: str | N
     return row | bounds | {"n": 4, "of": "pairs", "verdict": verdict}
 
 
+def a_size(images, measured, fitted) -> dict:
+    """A row of the scaling study: measured, or of a curve."""
+    bounds = {"low": fitted and fitted - 0.01, "high": fitted and fitted + 0.01}
+    return {"network": "course", "metric": "error", "images": images, "measured": measured, "fitted": fitted, **bounds}
+
+
 def a_step(arm: str, gain: float | None) -> dict:
     of = {"arm": arm, "adds": f"the step {arm}", "over": "", "seeds": 3, "compared": 2, "accuracy": 0.9321, "loss": 0.2}
     names = [f"{name}{end}" for name in ("gain", "change") for end in ("", "_low", "_high")]
@@ -191,6 +197,7 @@ SPECIFIC = {
                 for name, count in (("final", 372997), ("extra", 316453))
             ],
             "steps": [a_step("course", None), a_step("compact", 0.0234), a_step("unknown_here", 0.0001)],
+            "scaling": [a_size(2000, 0.12, None), a_size(53289, 0.06, None), a_size(162770, None, 0.05)],
         },
         "seeds": None,
         "images_per_second": 1234.5,

@@ -260,6 +260,13 @@ def test_a_step_without_a_gain_has_no_interval():
     assert compact["gain"] == {"value": 0.0234, "low": 0.0234, "high": 0.0234}
 
 
+def test_a_forecast_of_the_accuracy_is_one_minus_the_end_of_the_error_s_curve():
+    found = facts_of("extra", "06_final", {})["scaling"]
+    assert found["images"] == (2000, 53289) and found["all"] == 162770
+    assert found["forecasts"]["course"] == pytest.approx({"value": 0.95, "low": 0.94, "high": 0.96})
+    assert not facts_of("extra", "06_final", {"extra.scaling.2.fitted": None})["scaling"]["forecasts"]
+
+
 def test_gaps_are_test_minus_valid_and_gains_are_over_the_majority_class():
     found = facts_of("test", "07_test", {"overall.test.loss": None, "overall.test.micro_f1": 0.9})
     assert found["gap"]["loss"] is None and found["gap"]["micro_f1"] == pytest.approx(-0.01)

@@ -119,6 +119,8 @@ CHANGED_RESULTS = [
     ("comparisons", "05_grid", "trials.1.val_loss", 0.2777, lambda f, x: f["n"](x - 0.21)),
     ("extra", "06_final", "extra.best.val_loss", 0.1717, lambda f, x: f["n"](x)),
     ("annex", "06_final", "extra.steps.1.accuracy", 0.0777, lambda f, x: f["n"](x)),
+    ("annex", "06_final", "extra.scaling.1.images", 32123, lambda f, x: f["count"](x)),
+    ("annex", "06_final", "extra.scaling.2.fitted", 0.0444, lambda f, x: f["n"](1 - x)),
     ("extra", "06_final", "extra.differences.0.low", 0.0066, lambda f, x: f["signed"](x)),
     ("extra", "06_final", "extra.costs.1.parameters", 111222, lambda f, x: f["count"](x)),
     ("test", "07_test", "overall.test.micro_f1", 0.8765, lambda f, x: f["n"](x)),
@@ -285,6 +287,7 @@ BRANCHES = {
     ],
     "annex": [
         {"06_final extra.steps.1.verdict": "costs"},
+        {"06_final extra.scaling.2.fitted": None},
         {"07_test whole_test": False},
         {"07_test comparison": None},
         {"appendix likely_errors.count": 0},
