@@ -309,8 +309,25 @@ def test_the_gpu_script_measures_every_network(tmp_path, monkeypatch):
     gpu.main()
     names = [row["name"] for row in json.loads((tmp_path / "g.json").read_text())["rows"]]
     for arch in gpu.ARCHES:
-        for kind in gpu.STEPS[:2]:
+        for kind in gpu.ON_A_CPU:
             assert f"step {kind}, {arch}, batch 64" in names
+
+
+def test_every_way_to_do_a_step_on_a_gpu_trains_the_same_network():
+    images = torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    images = images.to(memory_format=torch.channels_last)
+    for arch in gpu.ARCHES:
+        gradients = {}
+        for way in (gpu.Way(), gpu.Way(padded=True, biases=False)):
+            model = gpu.changed(gpu.build_model(0, torch.device("cpu"), arch=arch), way)
+            torch.nn.functional.binary_cross_entropy_with_logits(model(images), torch.ones(4, 5)).backward()
+            gradients[way] = {name: each.grad for name, each in model.named_parameters()}
+        usual, faster = gradients.values()
+        left_out = {name for name, gradient in faster.items() if gradient is None}
+        assert left_out == {f"block{n}.conv.bias" for n in (1, 2, 3) if arch == "course"}
+        assert all(usual[name].abs().max() < 1e-6 for name in left_out)  # zero but for rounding
+        for name in usual.keys() - left_out:
+            assert torch.allclose(usual[name], faster[name], rtol=1e-3, atol=1e-5), name
 
 
 def test_every_explorer_is_measured_and_its_moves_differ():
