@@ -58,16 +58,17 @@ class Arm:
 
 
 COURSE = Config(lr=0.005, weight_decay=1e-5, batch_size=64, max_epochs=20)  # the course's recipe exactly
-BEST = COURSE.but(**RECIPE)
-SETTLED = BEST.but(weight_decay=0.05, ema=0.0, mirror=False)
-AVERAGED = SETTLED.but(ema=BEST.ema)
+EMA = 0.998  # decay per step
+SETTLED = COURSE.but(**RECIPE).but(weight_decay=0.05, mirror=False)
+AVERAGED = SETTLED.but(ema=EMA)
 COMPACT = AVERAGED.but(mirror=True, arch="compact")
-DECAYED = BEST.but(arch="compact")
+DECAYED = COMPACT.but(weight_decay=RECIPE["weight_decay"])
 FINE = DECAYED.but(arch="fine", weight_decay=0.05, dropout=0.2)
 TEACHER_SEEDS = (42, 43)  # of the teachers that answer views
 VIEWS = 12  # augmented copies of the training images that the teachers answer, 0.65 GB each for a third of CelebA
 ARMS = {
     "course": Arm(COURSE, "the course's network and recipe"),
+    "course_averaged": Arm(COURSE.but(ema=EMA), "EMA (0.998 per step) on the course's own recipe", over="course"),
     "course_adamw_one_cycle": Arm(SETTLED, "AdamW, one cycle, batches of 128", over="course"),
     "course_ema": Arm(AVERAGED, "EMA (0.998 per step)", over="course_adamw_one_cycle"),
     "course_mirror": Arm(AVERAGED.but(mirror=True), "predictions averaged with the mirror image", over="course_ema"),
