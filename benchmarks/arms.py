@@ -68,7 +68,6 @@ TEACHER_SEEDS = (42, 43)  # of the teachers that answer views
 VIEWS = 12  # augmented copies of the training images that the teachers answer, 0.65 GB each for a third of CelebA
 ARMS = {
     "course": Arm(COURSE, "the course's network and recipe"),
-    "course_averaged": Arm(COURSE.but(ema=EMA), "EMA (0.998 per step) on the course's own recipe", over="course"),
     "course_adamw_one_cycle": Arm(SETTLED, "AdamW, one cycle, batches of 128", over="course"),
     "course_ema": Arm(AVERAGED, "EMA (0.998 per step)", over="course_adamw_one_cycle"),
     "course_mirror": Arm(AVERAGED.but(mirror=True), "predictions averaged with the mirror image", over="course_ema"),

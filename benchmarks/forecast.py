@@ -28,6 +28,10 @@ FIGURE = ROOT / "figures" / "readme" / "scaling.png"
 PAGES = {"scaling": ROOT / "benchmarks" / "README.md", "forecast": ROOT / "README.md"}  # by the mark of each part
 ALL = OFFICIAL_SIZES["train"]
 NETWORKS = {"course": "the course's network and recipe", "fine": "`fine`"}
+AVERAGES = {
+    "course_averaged": "the course's, with EMA, against without",
+    "fine_unaveraged": "`fine` without EMA, against with",
+}
 METRICS: dict[str, Callable[[dict], float]] = {
     "error": lambda row: 1 - row["valid"]["mean_accuracy"],
     "loss": lambda row: row["valid"]["loss"],
@@ -124,18 +128,35 @@ def measured_table(rows: list[dict]) -> str:
     """Return the means over the seeds as Markdown: one row per number of images."""
     lines = [
         "| train images | persons | seeds | course: accuracy | loss | train loss | `fine`: accuracy | loss "
-        "| train loss | `fine` without EMA: accuracy | loss |",
-        "|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+        "| train loss |",
+        "|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for size in sorted({row["images"] for row in rows}):
         of = {name: [r for r in rows if (r["network"], r["images"]) == (name, size)] for name in _names(rows)}
         first = next(iter(of.values()))[0]
         seeds = "/".join(str(len(each)) for name, each in of.items() if name in NETWORKS)
         cells = [f"{size:,}", f"{first['persons']:,}", seeds]
-        for name in ("course", "fine", "fine_unaveraged"):
-            wanted = [("valid", "mean_accuracy"), ("valid", "loss"), ("train", "loss")][: 2 + (name in NETWORKS)]
+        for name in NETWORKS:
+            wanted = (("valid", "mean_accuracy"), ("valid", "loss"), ("train", "loss"))
             cells += [_mean(of.get(name, []), *each) for each in wanted]
         lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def ema_table(rows: list[dict]) -> str:
+    """Return how each training differs with, or without, the moving average of its weights: Markdown, a row each."""
+    lines = [
+        "| training | train images | accuracy | loss | accuracy, difference (points) | loss, difference |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    for row in rows:
+        if "difference" in row:
+            cells = [AVERAGES[row["network"]], f"{row['images']:,}"]
+            cells += [f"{row['valid'][metric]:.4f}" for metric in ("mean_accuracy", "loss")]
+            for metric, scale, digits in (("mean_accuracy", 100, 2), ("loss", 1, 4)):
+                value, low, high = (scale * row["difference"][metric][end] for end in ("value", "low", "high"))
+                cells.append(f"{value:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})")
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -191,7 +212,8 @@ def parts(rows: list[dict]) -> dict[str, str]:
         f"![The error against the number of training images](figures/readme/{FIGURE.name})",
         "*Measured on 6,674 valid images (filled), fitted (line) and forecast (dashed), with 95 % intervals.*",
     ]
-    return {"scaling": f"{measured_table(rows)}\n\n{fit_table(found)}", "forecast": "\n\n".join(told)}
+    tables = measured_table(rows), fit_table(found), ema_table(rows)
+    return {"scaling": "\n\n".join(tables), "forecast": "\n\n".join(told)}
 
 
 def between_marks(text: str, mark: str, content: str) -> str:

@@ -6,7 +6,7 @@ all of valid. The images are drawn one by one and not by person. A training that
 not repeated, and one that was interrupted continues, so that this may be stopped and started at will, on a CPU or a
 GPU. forecast.py fits a curve to the results.
 
-Every training of `fine` also serves `fine_unaveraged`: the same weights without their moving average (EMA).
+Every training serves two names, one with the moving average of its weights (EMA), which only looks on, and one without.
 """
 
 import argparse
@@ -14,7 +14,8 @@ import json
 from pathlib import Path
 
 import torch
-from arms import ARMS, IDEAS, Look
+from accuracy import paired, per_image
+from arms import ARMS, EMA, IDEAS, Look
 
 from helpers.config import CHECKPOINTS, Config
 from helpers.data.batches import Split, load_split
@@ -29,7 +30,7 @@ from helpers.training.loop import fit, predict_logits
 FOLDER = CHECKPOINTS / "scaling"
 SIZES = (2_000, 4_000, 8_000, 16_000, 32_000, 53_289)
 NETWORKS = {  # what one training serves: each name with what it predicts with
-    "course": {"course": ARMS["course"].config},
+    "course": {"course": ARMS["course"].config, "course_averaged": ARMS["course"].config.but(ema=EMA)},
     "fine": {"fine": ARMS["fine"].config, "fine_unaveraged": ARMS["fine"].config.but(ema=0.0)},
 }
 FIRST = 10  # no earlier epoch is measured: with few training images, measuring takes longer than training
@@ -56,6 +57,7 @@ def main(arguments: list[str] | None = None):
             continue
         made_on = {"machine": describe(device), "torch": torch.__version__, "precision": options.precision}
         rows += [row | made_on for row in train_on(name, size, seed, train, valid, options.precision)]
+        compare(rows, valid)
         rows.sort(key=lambda row: (row["network"], row["images"], row["seed"]))
         content = {"split_sizes": dataset.split_sizes, "trainings": rows, "curves": []}  # they are forecast.py's
         write_text(options.json, json.dumps(plain(content), indent=1) + "\n")
@@ -79,7 +81,7 @@ def train_on(name: str, size: int, seed: int, train: Split, valid: Split, precis
     """Train a network on `size` images, and return the row of each name that the training serves."""
     images = subset(train, size, seed)
     configs = {one: config.but(seed=seed, precision=precision) for one, config in NETWORKS[name].items()}
-    config = configs[name].but(mirror=False)
+    config = configs[name].but(mirror=False, ema=max(each.ema for each in configs.values()))
     model = build_for(config, train.device)
     # An epoch is chosen without the mirror image, which halves the time that measuring takes.
     plainly = {one: each.but(mirror=False) for one, each in configs.items()}
@@ -92,12 +94,37 @@ def train_on(name: str, size: int, seed: int, train: Split, valid: Split, precis
     for one, each in configs.items():
         epoch = look.best[one].row["epoch"]
         look.best[one].restore(model)
-        torch.save(model.state_dict(), FOLDER / f"{one}-{size}-{seed}.pt")
+        torch.save(model.state_dict(), weights(one, size, seed))
         row = {"network": one, "images": size, "persons": persons(images), "seed": seed, "epochs": config.max_epochs}
         row |= {"epoch": epoch, "seconds_per_epoch": history["seconds"].median()}
         rows.append(row | measured(model, each, images, valid))
     state.unlink(missing_ok=True)
     return rows
+
+
+def weights(name: str, size: int, seed: int) -> Path:
+    """Return where the weights of a training are."""
+    return FOLDER / f"{name}-{size}-{seed}.pt"
+
+
+def compare(rows: list[dict], valid: Split):
+    """Write into the rows of a training's second name how it differs from the first one on valid, over persons.
+
+    Where the weights of one of the two are not here, the row stays as it is.
+    """
+    for configs in NETWORKS.values():
+        first, second = configs
+        for row in rows:
+            paths = {name: weights(name, row["images"], row["seed"]) for name in configs}
+            if row["network"] != second or "difference" in row or not all(path.exists() for path in paths.values()):
+                continue
+            scores = {}
+            for name, config in configs.items():
+                model = build_for(config.but(mirror=False), valid.device)
+                model.load_state_dict(torch.load(paths[name], map_location=valid.device, weights_only=True))
+                logits = predict_logits(Mirrored(model) if config.mirror else model, valid, "fp32")
+                scores[name] = per_image(logits, valid.targets.cpu().numpy())
+            row["difference"] = paired(scores[second], scores[first], valid)
 
 
 def persons(split: Split) -> int | None:

@@ -73,7 +73,8 @@ def test_a_larger_subset_holds_the_smaller_ones_and_another_seed_draws_others(sp
 def test_each_training_is_made_once_and_serves_both_with_and_without_ema(drawn, tmp_path, monkeypatch):
     small = arms.ARMS["course"].config.but(channels_block3=8, batch_size=8, max_epochs=2)
     pair = {"fine": small.but(ema=0.9, mirror=True), "fine_unaveraged": small.but(mirror=True)}
-    monkeypatch.setattr(scaling, "NETWORKS", {"course": {"course": small}, "fine": pair})
+    course = {"course": small, "course_averaged": small.but(ema=0.9)}
+    monkeypatch.setattr(scaling, "NETWORKS", {"course": course, "fine": pair})
     monkeypatch.setattr(scaling, "FOLDER", tmp_path / "scaling")
     monkeypatch.setattr(scaling, "FIRST", 2)
     trainings, fit = [], scaling.fit
@@ -88,9 +89,13 @@ def test_each_training_is_made_once_and_serves_both_with_and_without_ema(drawn, 
     ]
     rows = json.loads((tmp_path / "scaling.json").read_text())["trainings"]
     assert [(row["network"], row["images"]) for row in rows] == [
-        (name, size) for name in ("course", "fine", "fine_unaveraged") for size in (16, 24)
+        (name, size) for name in ("course", "course_averaged", "fine", "fine_unaveraged") for size in (16, 24)
     ]
     assert all(row["epoch"] == 2 and 0 < row["valid"]["mean_accuracy"] < 1 for row in rows)
+    for first, second in zip([*rows[0:2], *rows[4:6]], [*rows[2:4], *rows[6:8]], strict=True):
+        for metric, found in second["difference"].items():
+            assert found["value"] == pytest.approx(second["valid"][metric] - first["valid"][metric], abs=1e-6)
+            assert found["low"] <= found["value"] <= found["high"]
     averaged, last = (torch.load(tmp_path / "scaling" / f"{name}-16-42.pt") for name in pair)
     assert not torch.equal(averaged["head.weight"], last["head.weight"])
     assert not list((tmp_path / "scaling").glob("*.state"))
