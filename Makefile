@@ -1,6 +1,6 @@
 # make demo    set up .venv, run the study on drawn faces, write its report
 # make lab     open the notebooks in JupyterLab
-# make test    set up .venv, run every test but those in a browser
+# make test    set up .venv, run every test but those in JupyterLab
 # make test-browser   run all notebooks in JupyterLab, in a Chromium: six minutes
 # make check   the linter, the types and the fast tests, for every save: two minutes and a half
 PYTHON ?= python3

@@ -65,7 +65,7 @@ def run(
     course: Course = "",
     repository: Repository = "",
 ):
-    """Run the seven notebooks and the report; the last line printed is the verdict of the sanity checks.
+    """Run the eight notebooks and the report; the last line printed is the verdict of the sanity checks.
 
     Notebooks that are done are not executed again: after an interruption, the same command continues. The exit status
     is 1 if a check found a fault, 2 after an error, and 130 or 143 after an interruption.

@@ -1,4 +1,4 @@
-"""The whole study on drawn faces: seven notebooks and the report, by the command line, and by papermill alone."""
+"""The whole study on drawn faces: eight notebooks and the report, by the command line, and by papermill alone."""
 
 import json
 import os
