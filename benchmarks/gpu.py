@@ -178,7 +178,7 @@ def step_seconds(way: Way, arch: str, batch: tuple, device: torch.device) -> flo
     optimizer = build_optimizer(model, config) if way.ours else torch.optim.Adam(model.parameters(), lr=0.001)
     step = partial(train_step, torch.compile(model) if way.compiled else model, optimizer, config=config)
     if way.recorded:
-        step = RecordedStep(step, optimizer)
+        step = RecordedStep(step, optimizer, len(images))
     for _ in range(8):
         step(images, targets)
     count = 20 if device.type == "cuda" else 1
@@ -247,7 +247,7 @@ def protocol_rows(train: Split, valid: Split, test: Split, device: torch.device)
     trials = grid_trials(config, [0.001, 0.005], [1e-5, 1e-4], [192, 256], [0.0, 0.2, 0.4])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "grid.jsonl"
-        grid = seconds(lambda: run_grid(trials, train, valid, path, "pixels"), device)
+        grid = seconds(lambda: run_grid(trials, train, valid, path), device)
     model = build_model(0, device)
     final = seconds(lambda: fit(model, train, valid, config.but(max_epochs=20)), device)
     last = seconds(lambda: [predict_logits(model, split) for split in (valid, test)], device)

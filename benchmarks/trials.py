@@ -38,7 +38,7 @@ def grid(workers: str, together: bool) -> float:
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         for number, group in enumerate([trials] if together else [[trial] for trial in trials]):
-            run_grid(group, train, valid, Path(folder) / f"{number}.jsonl", "benchmark", workers=workers)
+            run_grid(group, train, valid, Path(folder) / f"{number}.jsonl", workers=workers)
         return 60 * len(trials) / (time.perf_counter() - started)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 HELPERS = ROOT / "helpers"
-ERRORS = ("StudyError", "Interrupted")
+ERRORS = ("StudyError", "OutOfMemory", "Interrupted")
 
 BEGINNING = """# Errors
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -234,9 +235,11 @@ class Run:
 
         def log(row: dict, model=None):
             for column in tags.keys() & row.keys():
-                writer.add_scalar(tags[column], row[column], row["epoch"])
+                if row[column] is not None:  # a diverged trial of the grid has no loss
+                    writer.add_scalar(tags[column], row[column], row["epoch"])
             writer.flush()
 
+        weakref.finalize(log, writer.close)  # otherwise its thread and its file stay open
         return log
 
     def trained_checkpoint(self, allow_unfinished: bool = False) -> Path:
@@ -293,10 +296,12 @@ class Run:
         self.read("07_test", "and the logits that it saved")
         self.files.read(self.results / LOGITS)
         saved = read_arrays(self.results / LOGITS)
-        if str(saved.get("data")) != self.dataset.fingerprint:
-            raise StudyError("07_test ran on another dataset. Set data_root to that dataset, or run 07_test again.")
         logits = {name: saved[name] for name in ("valid", "test")}
-        return logits, {name: self.load(name) for name in logits}
+        splits = {name: self.load(name) for name in logits}
+        same_labels = np.array_equal(saved.get("targets"), splits["test"].targets.cpu().numpy().astype(bool))
+        if str(saved.get("data")) != self.dataset.fingerprint or not same_labels:
+            raise StudyError("07_test ran on another dataset. Set data_root to that dataset, or run 07_test again.")
+        return logits, splits
 
     @property
     def test_openings(self) -> list[dict]:

@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from helpers import checks
-from helpers.config import Config
+from helpers.cli.predict import predict_images
+from helpers.config import SHIPPED, Config
 from helpers.data import batches
 from helpers.data.batches import Split
 from helpers.evaluation import gradcam
+from helpers.models.checkpoints import load_checkpoint
 from helpers.models.networks import build_model
 from helpers.system.devices import cuda_problem
 from helpers.training.loop import fit
@@ -102,6 +105,15 @@ def test_an_interrupted_training_continues_with_nearly_the_same_result(monkeypat
     whole = fit(build_model(0, GPU, 16, 0.2), noise(320), noise(64), config)
     assert "2 epochs and 0 steps were done before" in capsys.readouterr().out
     assert again["train_loss"].tolist() == pytest.approx(whole["train_loss"].tolist(), abs=0.01)
+
+
+def test_faces_of_one_s_own_are_answered_on_the_gpu_as_on_the_cpu(tmp_path):
+    Image.effect_noise((178, 218), 100).save(tmp_path / "face.png")
+    tables = [
+        predict_images(load_checkpoint(SHIPPED), [tmp_path / "face.png"], device)[0].drop(columns="image")
+        for device in (GPU, torch.device("cpu"))
+    ]
+    assert np.allclose(*tables, atol=0.02)
 
 
 def test_a_sweep_leaves_the_generator_of_the_gpu_as_it_was():

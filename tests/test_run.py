@@ -1,7 +1,9 @@
 """The folders of a run: nothing of test is spent unseen, and nothing of an interrupted training passes as a result."""
 
 import errno
+import gc
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -99,16 +101,31 @@ def test_a_followed_training_keeps_its_best_and_its_last_epoch(make_run):
     assert not list(run.checkpoints.glob("*.pt"))
 
 
+def test_a_log_takes_a_diverged_epoch_without_a_loss_and_leaves_no_thread(make_run):
+    run, before = make_run("05_grid"), threading.active_count()
+    log = run.tensorboard("grid/diverged")
+    log({"epoch": 1, "train_loss": None, "val_loss": None, "val_f1": 0.5, "val_acc": 0.5})
+    assert threading.active_count() > before
+    del log
+    gc.collect()
+    assert threading.active_count() == before
+
+
 def test_saved_logits_come_back_with_their_images_and_not_with_others(make_run, dataset):
     run = make_run("07_test")
     logits = {name: np.full((30, 5), number, np.float32) for number, name in enumerate(("valid", "test"))}
     with pytest.raises(StudyError, match="appendix needs the results of 07_test"):
         make_run("appendix").tested()
-    run.save_logits(logits, np.zeros((30, 5)), None)
+    run.save_logits(logits, run.load("test").targets.numpy(), None)
     finish(run)
     again, splits = make_run("appendix").tested()
     assert all(np.array_equal(again[name], logits[name]) for name in logits)
     assert splits["test"].name == "test" and not run.test_openings
+    targets = splits["test"].targets.numpy()
+    run.save_logits(logits, 1 - targets, None)
+    finish(run)
+    with pytest.raises(StudyError, match="07_test ran on another dataset"):  # its labels have changed since
+        make_run("appendix").tested()
     np.savez(run.results / runs.LOGITS, data=np.array("another dataset"), **logits)
     with pytest.raises(StudyError, match="other data"):
         make_run("appendix").tested()

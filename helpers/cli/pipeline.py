@@ -24,6 +24,7 @@ from helpers.system.devices import choose_device
 from helpers.system.files import WHEN_UNWRITABLE
 from helpers.system.interrupts import Interruption
 
+CONTINUE = "Run the same command again: it continues from there."
 START_TIMEOUT = 600  # seconds in which a kernel has to answer: it imports first, which is slow on a busy machine
 
 
@@ -60,7 +61,9 @@ def run_study(study: Study, kernels: Kernels | None = None) -> Path:
             print(f"\n── {notebook} ({number}/{len(parameters)}): {state}", flush=True)
             if reason:
                 with journal.timed(notebook, inputs):
-                    execute(notebook, values, folder, kernels.take(last=bool(study.only)))
+                    stopped = execute(notebook, values, folder, kernels.take(last=bool(study.only)))
+                if stopped:  # between two cells, where a kernel ignores the signal
+                    raise Interrupted(stopped, f"The run was interrupted after {notebook}. {CONTINUE}")
     return folder
 
 
@@ -89,10 +92,11 @@ def run_lock(folder: Path):
         lock.release()
 
 
-def execute(notebook: str, parameters: dict, folder: Path, kernel: AsyncKernelManager):
+def execute(notebook: str, parameters: dict, folder: Path, kernel: AsyncKernelManager) -> int | None:
     """Execute one notebook into the run's folder, and end its kernel; the output is printed and written to logs/.
 
-    Raises Interrupted if this process gets SIGINT or SIGTERM: the notebook then saves its training first.
+    Raises Interrupted if this process gets SIGINT or SIGTERM: the notebook then saves its training first. Returns the
+    number of the signal if the notebook was executed to its end all the same, else None.
     """
     executed = folder / f"{notebook}.ipynb"
     with _ended(kernel), _log(folder / "logs" / f"{notebook}.log") as log, _Told(kernel) as told:
@@ -110,9 +114,9 @@ def execute(notebook: str, parameters: dict, folder: Path, kernel: AsyncKernelMa
             )
         except Exception as error:
             if told.requested:
-                advice = "Run the same command again: it continues from there."
-                raise Interrupted(told.requested, f"{notebook} was interrupted. {advice}") from error
+                raise Interrupted(told.requested, f"{notebook} was interrupted. {CONTINUE}") from error
             raise _explained(error, notebook, executed) from error
+    return told.requested
 
 
 @contextlib.contextmanager

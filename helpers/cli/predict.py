@@ -95,7 +95,8 @@ def predict_images(checkpoint: Checkpoint, paths: list[Path], device: torch.devi
     if not images:
         raise StudyError("None of the images could be read:\n  " + "\n  ".join(problems))
     pixels = torch.from_numpy(np.stack(images)).to(device)
-    split = Split("own", pixels, torch.zeros(len(names), len(ATTRIBUTES)), names, None)
+    targets = torch.zeros(len(names), len(ATTRIBUTES), device=device)  # not known; a split's device is theirs
+    split = Split("own", pixels, targets, names, None)
     logits = predict_logits(checkpoint.model.to(device), split)
     table = pd.DataFrame(metrics.probabilities(logits), columns=list(ATTRIBUTES))
     table.insert(0, "image", names)

@@ -21,7 +21,7 @@ from helpers.system.progress import bar, line
 from helpers.system.provenance import code_digest
 from helpers.system.records import record_digest
 from helpers.training.loop import fit
-from helpers.training.state import ROOMS, settings
+from helpers.training.state import ROOMS, fingerprint, settings
 from helpers.training.trials import Job, run_trials
 
 ATTEMPTS = 2  # per trial, before it is left out of the results
@@ -29,8 +29,11 @@ BACKWARD_TOO = 3  # cost of a training step in forward passes; the backward pass
 
 
 def grid_trials(config: Config, lr, weight_decay, channels_block3, dropout, seeds=()) -> list[Config]:
-    """Return one Config per combination of the factors' values and seeds (default: the seed of `config`)."""
-    product = itertools.product(lr, weight_decay, channels_block3, dropout)
+    """Return one Config per combination of the factors' values and seeds (default: the seed of `config`).
+
+    A value that is listed twice counts once.
+    """
+    product = itertools.product(*map(dict.fromkeys, (lr, weight_decay, channels_block3, dropout)))
     trials = [config.but(**dict(zip(FACTORS, values, strict=True))) for values in product]
     return [trial.but(seed=seed) for trial in trials for seed in dict.fromkeys(seeds or [config.seed])]
 
@@ -40,7 +43,6 @@ def run_grid(
     train: Split,
     valid: Split,
     path: Path,
-    data: str,
     recorder: Callable[[str], Callable | None] = lambda name: None,
     resume: Callable[[str], Path | None] = lambda name: None,
     workers: str = "none",
@@ -48,16 +50,16 @@ def run_grid(
 ) -> pd.DataFrame:
     """Train every trial that is not yet in `path`; return one row per finished trial.
 
-    `path` is a JSONL file with one line per finished or failed trial; only this process writes to it. `data` is the
-    dataset's fingerprint: a trial on other data, or trained by other code, is another trial. `resume(name)` returns the
-    file in which the state of a trial is kept until it is finished, as for `fit`. `workers` and `gpus_per_trial` say
+    `path` is a JSONL file with one line per finished or failed trial; only this process writes to it. A trial on other
+    images or labels, or trained by other code, is another trial. `resume(name)` returns the file in which the state of
+    a trial is kept until it is finished, as for `fit`. `workers` and `gpus_per_trial` say
     where the trials are trained, as for `run_trials`. A trial that fails is tried again after the others. If it fails
     again, it is missing from the table and the next call tries it again. `recorder(name)` returns a function that is
     called with every row of a finished trial's history, or None. Raises StudyError if every trial failed, or if another
     process is training this grid.
     """
     with _only_one(path):
-        return _run_grid(trials, train, valid, path, data, recorder, resume, workers, gpus_per_trial)
+        return _run_grid(trials, train, valid, path, recorder, resume, workers, gpus_per_trial)
 
 
 @contextlib.contextmanager
@@ -71,9 +73,9 @@ def _only_one(path: Path):
         raise StudyError(f"Another process is training the grid in {path}. Wait until it ends, or stop it.") from error
 
 
-def _run_grid(trials, train, valid, path, data, recorder, resume, workers, gpus_per_trial) -> pd.DataFrame:
-    done = read_trials(path)
-    left = [trial for trial in trials if _key(trial, data) not in done]
+def _run_grid(trials, train, valid, path, recorder, resume, workers, gpus_per_trial) -> pd.DataFrame:
+    done, given = read_trials(path), [fingerprint(train), fingerprint(valid), code_digest(ROOMS)]
+    left = [trial for trial in trials if _key(trial, given) not in done]
     finished, one_seed = len(trials) - len(left), len({trial.seed for trial in trials}) == 1
     for _attempt in range(ATTEMPTS):
         failed = []
@@ -84,7 +86,7 @@ def _run_grid(trials, train, valid, path, data, recorder, resume, workers, gpus_
                     failed.append(trial)
                     _keep_failure(path, trial, result)
                     continue
-                key, finished = _key(trial, data), finished + 1
+                key, finished = _key(trial, given), finished + 1
                 done[key] = {"key": key, **result}
                 append_json(path, done[key] | {"digest": record_digest(done[key])})
                 if state := jobs[trial].resume:
@@ -97,7 +99,7 @@ def _run_grid(trials, train, valid, path, data, recorder, resume, workers, gpus_
             break
     if len(left) == len(trials):
         raise StudyError(f"Every trial of the grid failed, {ATTEMPTS} times each. The errors are in {path}.")
-    rows = [done[_key(trial, data)] for trial in trials if _key(trial, data) in done]
+    rows = [done[_key(trial, given)] for trial in trials if _key(trial, given) in done]
     return pd.DataFrame(rows).drop(columns=["key"])
 
 
@@ -117,11 +119,9 @@ def _in_words(result: dict) -> str:
     return f"{loss}, micro-F1 {result['val_f1']:.4f} ({result['seconds']:.0f} s)"
 
 
-def _key(trial: Config, data: str) -> str:
-    """Return a hash of the trial's parameters, the data and the code; names and places do not count."""
-    return hashlib.sha256(json.dumps([settings(trial), data, code_digest(ROOMS)], sort_keys=True).encode()).hexdigest()[
-        :16
-    ]
+def _key(trial: Config, given: list[str]) -> str:
+    """Return a hash of the trial's parameters and of what is given to all trials; names and places do not count."""
+    return hashlib.sha256(json.dumps([settings(trial), given], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def read_trials(path: Path) -> dict[str, dict]:

@@ -34,12 +34,14 @@ def by_trial(trainings: pd.DataFrame) -> pd.DataFrame:
 
 
 def _mean_history(histories: pd.Series) -> list[dict]:
-    rows = pd.concat([pd.DataFrame(history) for history in histories])
+    """Return the mean over the seeds of each epoch that all of them have; NaN where a seed has none (it diverged)."""
+    rows = pd.concat([pd.DataFrame(history, dtype=float) for history in histories])
     if not len(rows):
         return []
     epochs = rows.groupby("epoch")
-    mean, losses = epochs.mean(), epochs["val_loss"]
-    return mean.assign(val_loss_low=losses.min(), val_loss_high=losses.max()).reset_index().to_dict("records")
+    mean, losses = epochs.agg(lambda values: values.mean(skipna=False)), epochs["val_loss"]
+    mean = mean.assign(val_loss_low=losses.min(), val_loss_high=losses.max())
+    return mean[epochs.size() == len(histories)].reset_index().to_dict("records")
 
 
 def best_trial(table: pd.DataFrame) -> dict:

@@ -16,7 +16,7 @@ from torch import nn
 
 from helpers.config import Config
 from helpers.data.batches import Split, batches_per_epoch, normalise, training_batches
-from helpers.errors import StudyError
+from helpers.errors import OutOfMemory
 from helpers.evaluation import metrics
 from helpers.models.networks import build_for
 from helpers.system import progress
@@ -78,9 +78,10 @@ def fit(
 
     With `resume`, the state of the training is saved in that file after each epoch, and after the current step if it
     is interrupted (SIGINT, SIGTERM). The next call with the same arguments continues from there and ends
-    with the same weights and history as a training without interruption, apart from the times. An `on_epoch` that
+    with the same weights and history as a training without interruption, apart from the times; on a GPU, whose kernels
+    do not add in a fixed order, with nearly the same. An `on_epoch` that
     keeps something has to have `state_dict` and `load_state_dict` then, as `KeepBest` does; {} is loaded at the start.
-    Raises StudyError if the GPU has too little memory for the batches.
+    Raises OutOfMemory if the GPU has too little memory for the batches.
     """
     keep_freed_memory()
     state = TrainingState(model, config)
@@ -196,6 +197,9 @@ def _train_epoch(state: TrainingState, batches: Iterator, step, rates: list[floa
         state.sizes.append(len(images))
         state.seconds = time.perf_counter() - started
         after_step()
+    if state.device.type == "cuda":
+        torch.cuda.synchronize(state.device)  # the last steps are launched, but not yet done
+        state.seconds = time.perf_counter() - started
 
 
 @contextlib.contextmanager
@@ -204,7 +208,7 @@ def _memory_explained(batch_size: int):
     try:
         yield
     except torch.OutOfMemoryError as error:
-        raise StudyError(
+        raise OutOfMemory(
             f"The GPU has too little free memory for batches of {batch_size} images. Try "
             f"batch_size = {max(2, batch_size // 2)}, and close other programs that use this GPU."
         ) from error

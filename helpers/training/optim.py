@@ -77,7 +77,7 @@ def train_step(model: nn.Module, optimizer, images, targets, config: Config) -> 
 def build_step(model: nn.Module, optimizer, config: Config) -> Callable[..., torch.Tensor]:
     """Return `train_step` as a function of images and targets; on a GPU it is a `RecordedStep`."""
     step = partial(train_step, model, optimizer, config=config)
-    return RecordedStep(step, optimizer) if next(model.parameters()).is_cuda else step
+    return RecordedStep(step, optimizer, config.batch_size) if next(model.parameters()).is_cuda else step
 
 
 class WeightAverage:
@@ -117,23 +117,21 @@ class WeightAverage:
 class RecordedStep:
     """A training step recorded as a CUDA graph: with 64 images, launching the kernels costs more than their work.
 
-    The first WARM_UP batches are trained on eagerly. Then the step is recorded, and replayed for every batch of the
-    first batch's size. A batch of another size, such as the last one of an epoch, is trained on eagerly. If the
+    The first WARM_UP batches of `batch_size` images are trained on eagerly. Then the step is recorded, and replayed for
+    every batch of this size. A batch of another size, such as the last one of an epoch, is trained on eagerly. If the
     recording fails, all steps are eager and a message says why. See "Whole-network capture" in PyTorch's notes on
     CUDA semantics.
     """
 
-    def __init__(self, step: Callable[..., torch.Tensor], optimizer: torch.optim.Optimizer):
-        self.step, self.optimizer = step, optimizer
+    def __init__(self, step: Callable[..., torch.Tensor], optimizer: torch.optim.Optimizer, batch_size: int):
+        self.step, self.optimizer, self.batch_size = step, optimizer, batch_size
         self.graph: torch.cuda.CUDAGraph | None = None
         self.images = self.targets = self.loss = None  # the graph's inputs and output, at fixed addresses
-        self._shape: torch.Size | None = None
         self._before = WARM_UP
         self._aside = torch.cuda.Stream()
 
     def __call__(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        self._shape = self._shape or images.shape
-        if images.shape != self._shape:
+        if len(images) != self.batch_size:
             return self._eager(images, targets)
         if self._before == 0:
             self._record(images, targets)

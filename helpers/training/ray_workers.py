@@ -22,6 +22,7 @@ from helpers.data.batches import Split
 from helpers.errors import StudyError
 from helpers.system.devices import choose_device
 from helpers.system.interrupts import Interruption
+from helpers.system.progress import PLAIN
 from helpers.system.workers import cores
 
 RETRIES = 3  # of a training whose worker process or node died
@@ -81,7 +82,8 @@ def connected(image_bytes: int) -> Iterator[Any]:
         with _failure_explained(address):
             _refuse_unreachable(address)
             # The code travels with the trainings, so that every worker runs the code of this process.
-            environment = {"py_modules": [helpers], "env_vars": {"CELEBA_STUDY_HOME": str(HOME)}}
+            variables = {"CELEBA_STUDY_HOME": str(HOME), PLAIN: "1"}
+            environment = {"py_modules": [helpers], "env_vars": variables}
             ray.init(runtime_env=environment, log_to_driver=False, logging_level=logging.ERROR, **options)
         yield ray
     finally:
@@ -96,8 +98,12 @@ def _clear(folder: str):
     """End the processes that a failed start of Ray has left, and remove their folder."""
     import psutil  # may be missing on a GPU node without Ray
 
-    started = [child for child in psutil.Process().children() if folder in " ".join(child.cmdline())]
-    for process in [*started, *(below for child in started for below in child.children(recursive=True))]:
+    started = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):  # one that has ended meanwhile
+            if folder in " ".join(child.cmdline()):
+                started += [child, *child.children(recursive=True)]
+    for process in started:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
     psutil.wait_procs(started, timeout=10)

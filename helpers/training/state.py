@@ -153,6 +153,8 @@ class Saver:
 
     def __exit__(self, *error):
         self.interruption.__exit__(*error)
+        if error[0] is None:
+            self.interruption.pass_on()  # one that came after the last epoch was saved
 
     def epochs_left(self, max_epochs: int) -> range:
         """Return the numbers of the epochs that are left; none if the training has diverged."""
@@ -195,7 +197,7 @@ def identity(config: Config, splits: dict[str, Split | None], device: torch.devi
 
     See `settings` for those that do not count.
     """
-    images = {f"the {name} images": _fingerprint(split) for name, split in splits.items()}
+    images = {f"the {name} images": fingerprint(split) for name, split in splits.items()}
     return {
         **{f"the setting {name}": value for name, value in settings(config).items()},
         **images,
@@ -211,7 +213,7 @@ def settings(config: Config) -> dict[str, Any]:
     return {k: v for k, v in config.to_dict().items() if k not in ("run_name", "data_root", "allow_missing")}
 
 
-def _fingerprint(split: Split | None) -> str:
+def fingerprint(split: Split | None) -> str:
     """Return a digest of a split's names and targets, and of the pixels of a few of its images."""
     if split is None:
         return ""

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from helpers.config import check_parameter
 from helpers.data.batches import Split
-from helpers.errors import StudyError
+from helpers.errors import OutOfMemory, StudyError
 
 Name = TypeVar("Name", bound=Hashable)
 
@@ -38,7 +38,8 @@ def run_trials(
     the Ray cluster that the environment variable RAY_ADDRESS names, or else on this machine; each has one CPU core and
     one thread, and the share `gpus_per_trial` of a GPU if `device` allows it and the cluster has one. Close the
     iterator when it is not read to its end: this interrupts the trainings on Ray. Raises StudyError if a training
-    raises it, since it is a mistake that all trainings share, and if Ray cannot be used.
+    raises it, since it is a mistake that all trainings share (but for too little memory of a GPU), and if Ray cannot be
+    used.
     """
     check_parameter("workers", workers)
     if workers == "none" or not jobs:
@@ -49,7 +50,7 @@ def run_trials(
         results = run_on_ray(jobs, splits, device, check_parameter("gpus_per_trial", gpus_per_trial))
     with contextlib.closing(results):
         for name, result in results:
-            if isinstance(result, StudyError):
+            if isinstance(result, StudyError) and not isinstance(result, OutOfMemory):
                 raise result
             yield name, result
 

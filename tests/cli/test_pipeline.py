@@ -139,6 +139,17 @@ def test_a_run_folder_that_cannot_be_made_is_told(drawn):
         pipeline.run_study(Study("demo", run_name="in-the-way"))
 
 
+def test_a_signal_that_the_kernel_ignores_is_not_lost(monkeypatch, tmp_path):
+    """Between two cells, and while it starts, a kernel ignores SIGINT; the notebook is then executed to its end."""
+    ignoring = [sys.executable, "-c", "import signal, time; signal.signal(2, signal.SIG_IGN); time.sleep(60)"]
+    with subprocess.Popen(ignoring) as child:
+        kernel = SimpleNamespace(provisioner=SimpleNamespace(pid=child.pid))
+        executed = lambda *given, **named: os.kill(os.getpid(), signal.SIGTERM)  # noqa: E731
+        monkeypatch.setattr(pipeline.papermill, "execute_notebook", executed)
+        monkeypatch.setattr(pipeline, "stop_kernel", lambda kernel: child.kill())
+        assert pipeline.execute("01_data", {}, tmp_path, kernel) == signal.SIGTERM
+
+
 def test_a_log_that_cannot_be_written_is_told_before_and_after_the_notebook(monkeypatch, tmp_path):
     kernel = SimpleNamespace(provisioner=SimpleNamespace(pid=os.getpid()))
     monkeypatch.setattr(pipeline, "stop_kernel", lambda kernel: None)

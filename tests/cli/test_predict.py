@@ -107,6 +107,19 @@ def test_no_image_at_all_is_told_with_what_was_left_out(tmp_path):
         find_images([tmp_path])
 
 
+def test_the_images_are_answered_on_the_device_that_was_asked_for(tmp_path, monkeypatch):
+    devices = []
+
+    def predict_logits(model, split):
+        devices.extend([split.device.type, split.images.device.type])
+        return np.zeros((1, 5))
+
+    monkeypatch.setattr(predict, "predict_logits", predict_logits)
+    Image.new("L", (9, 9), 0).save(tmp_path / "black.png")
+    predict_images(Checkpoint(torch.nn.Flatten(), {}), [tmp_path / "black.png"], torch.device("meta"))
+    assert devices == ["meta", "meta"]
+
+
 def test_an_answer_that_is_no_number_is_left_out_and_named(tmp_path):
     class Overflow(torch.nn.Module):
         def forward(self, images):

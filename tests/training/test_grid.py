@@ -1,5 +1,6 @@
 """The grid: the course's trials, none run twice, the best by the rule."""
 
+import dataclasses
 import json
 import math
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from helpers.config import Config
+from helpers.data.batches import Split
 from helpers.errors import StudyError
 from helpers.training import grid
 from helpers.training.grid_effects import best_trial, by_trial
@@ -17,16 +19,9 @@ from helpers.training.grid_effects import best_trial, by_trial
 CONFIG = Config(max_epochs=1, batch_size=8, device="cpu")
 
 
-class Faces:
-    """Ten images in place of a split, where the training is replaced."""
-
-    device = torch.device("cpu")
-
-    def __len__(self):
-        return 10
-
-
-FACES = Faces()
+FACES = Split(
+    "train", torch.zeros(10, 3, 64, 64, dtype=torch.uint8), torch.zeros(10, 5), [str(n) for n in range(10)], None
+)
 
 
 @pytest.fixture
@@ -53,9 +48,9 @@ def trained(monkeypatch, failures):
     return trials
 
 
-def run(path, lr=(0.001, 0.005), dropout=(0.0, 0.2), channels=(4,), data="faces"):
+def run(path, lr=(0.001, 0.005), dropout=(0.0, 0.2), channels=(4,), faces=FACES):
     trials = grid.grid_trials(CONFIG, lr, [1e-5], channels, dropout)
-    return by_trial(grid.run_grid(trials, FACES, FACES, path, data))
+    return by_trial(grid.run_grid(trials, faces, FACES, path))
 
 
 def test_the_courses_grid_has_24_cells_of_distinct_names():
@@ -74,10 +69,15 @@ def test_only_the_cells_that_are_new_are_run(tmp_path, trained):
     assert len(trained) == 6 and set(table["lr"]) == {0.001, 0.01}
 
 
-def test_other_data_or_other_epochs_are_other_cells(tmp_path, trained):
+@pytest.mark.parametrize("other", [{"targets": torch.ones(10, 5)}, {"names": ["another"] * 10}])
+def test_other_labels_or_other_images_are_other_trials(tmp_path, trained, other):
     run(tmp_path / "grid.jsonl")
-    run(tmp_path / "grid.jsonl", data="others")
+    run(tmp_path / "grid.jsonl", faces=dataclasses.replace(FACES, **other))
     assert len(trained) == 8
+
+
+def test_a_value_that_is_listed_twice_counts_once(tmp_path, trained):
+    assert len(run(tmp_path / "grid.jsonl", lr=(0.001, 0.001))) == len(trained) == 2
 
 
 def test_a_line_cut_short_by_a_kill_costs_its_own_cell_alone(tmp_path, trained):
@@ -127,7 +127,7 @@ def test_a_diverged_cell_ranks_last_and_is_kept_as_json(tmp_path, trained):
 def test_every_cell_is_trained_once_a_seed(tmp_path, trained):
     trials = grid.grid_trials(CONFIG, [0.001, 0.005], [1e-5], [4], [0.0], seeds=[42, 43, 43])
     names = []
-    trainings = grid.run_grid(trials, FACES, FACES, tmp_path / "grid.jsonl", "faces", lambda name: names.append(name))
+    trainings = grid.run_grid(trials, FACES, FACES, tmp_path / "grid.jsonl", lambda name: names.append(name))
     assert len(trainings) == 4 and by_trial(trainings)["seeds"].tolist() == [2, 2]
     assert len(set(names)) == 4 and names[0].endswith("_seed42")
 

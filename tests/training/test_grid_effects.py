@@ -138,6 +138,18 @@ def test_a_cell_that_lacks_a_seed_ranks_behind_those_that_have_all():
     assert table["seeds"].tolist() == [2] * 7 + [1]
 
 
+def test_the_history_of_a_trial_with_a_diverged_seed_ends_where_it_diverged():
+    factors = {"lr": 0.1, "weight_decay": 1e-5, "channels_block3": 4, "dropout": 0.0, "parameters": 9, "max_epochs": 3}
+    same = {"name": "a", **factors, "val_f1": 0.5, "val_acc": 0.5, "seconds": 1.0, "tflop": 1.0, "train_loss": 0.5}
+    losses = {1: [0.6, 0.5, 0.4], 2: [0.8, None]}
+    rows = [
+        same | {"seed": seed, "val_loss": of[-1], "history": [{"epoch": n, "val_loss": x} for n, x in enumerate(of, 1)]}
+        for seed, of in losses.items()
+    ]
+    history = grid_effects.by_trial(pd.DataFrame(rows))["history"][0]
+    assert [row["val_loss"] for row in history] == pytest.approx([0.7, math.nan], nan_ok=True)
+
+
 def test_a_trials_history_is_the_mean_over_its_seeds_as_its_losses_are():
     def training(seed: int, losses: list[float]) -> dict:
         history = [{"epoch": epoch, "val_loss": loss} for epoch, loss in enumerate(losses, start=1)]

@@ -41,7 +41,7 @@ cpu, config = torch.device("cpu"), Config(batch_size=8, device="cpu", max_epochs
 train, valid = (load_split(open_dataset("drawn"), name, cpu).subset(range(16)) for name in ("train", "valid"))
 trials = grid.grid_trials(config, [0.001], [1e-5], [8], dropouts)
 states = lambda name: folder / "resume" / f"{name}.pt"
-table = grid.run_grid(trials, train, valid, folder / "grid.jsonl", "faces", resume=states, workers="ray")
+table = grid.run_grid(trials, train, valid, folder / "grid.jsonl", resume=states, workers="ray")
 table.to_pickle(folder / "table.pkl")
 """
 
@@ -120,7 +120,7 @@ def trained_here(splits, epochs: int, dropouts, folder: Path) -> pd.DataFrame:
     try:
         train, valid = (splits[name].subset(range(16)) for name in ("train", "valid"))
         trials = grid.grid_trials(CONFIG.but(max_epochs=epochs), [0.001], [1e-5], [8], dropouts)
-        return grid.run_grid(trials, train, valid, folder / "here.jsonl", "faces")
+        return grid.run_grid(trials, train, valid, folder / "here.jsonl")
     finally:
         torch.set_num_threads(threads)
 

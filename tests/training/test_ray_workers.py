@@ -70,10 +70,10 @@ def without_times(table):
 
 def test_a_grid_has_the_same_bits_as_one_by_one(few, tmp_path):
     trials = grid.grid_trials(CONFIG, [0.001, 0.005], [1e-5], [8], [0.0, 0.2])
-    here = grid.run_grid(trials, *few, tmp_path / "here.jsonl", "faces")
+    here = grid.run_grid(trials, *few, tmp_path / "here.jsonl")
     names = []
     record = lambda name: lambda row: names.append(name)  # noqa: E731
-    there = grid.run_grid(trials, *few, tmp_path / "ray.jsonl", "faces", record, workers="ray")
+    there = grid.run_grid(trials, *few, tmp_path / "ray.jsonl", record, workers="ray")
     assert without_times(there).equals(without_times(here))
     assert sorted(names) == sorted(2 * list(here["name"]))  # of each trial, the history of its own two epochs
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from helpers.config import Config
+from helpers.errors import OutOfMemory, StudyError
 from helpers.models.networks import build_for
 from helpers.training import loop, state
 from helpers.training.loop import KeepBest, fit
@@ -180,7 +181,7 @@ def test_a_disk_that_fills_up_is_told_and_the_last_state_stays(few, valid, tiny_
                     while file.write(bytes(2**12)):
                         pass
 
-    with pytest.raises(loop.StudyError, match=r"a.pt cannot be written \(No space left on device\). Free some space"):
+    with pytest.raises(StudyError, match=r"a.pt cannot be written \(No space left on device\). Free some space"):
         model = build_for(config(), torch.device("cpu"))
         fit(model, few, valid, config(), measure_on=few, on_epoch=FillTheDisk(), resume=tiny_disk / "a.pt")
     (tiny_disk / "other").unlink()
@@ -195,7 +196,7 @@ def test_too_little_gpu_memory_names_a_batch_size_to_try(few, valid, monkeypatch
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
     monkeypatch.setattr(loop, "build_step", lambda *given: no_memory)
-    with pytest.raises(loop.StudyError, match="Try batch_size = 4,"):
+    with pytest.raises(OutOfMemory, match="Try batch_size = 4,"):
         fit(build_for(config(), torch.device("cpu")), few, valid, config())
 
 
@@ -204,6 +205,7 @@ import os, random, signal, sys, time
 import numpy as np
 import torch
 from helpers.config import Config
+from helpers.errors import OutOfMemory, StudyError
 from helpers.data.batches import load_split
 from helpers.data.celeba import open_dataset
 from helpers.models.networks import build_for

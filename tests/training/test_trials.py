@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from helpers.errors import StudyError
+from helpers.errors import OutOfMemory, StudyError
 from helpers.training import ray_workers
 from helpers.training.trials import Job, run_trials
 
@@ -51,6 +51,12 @@ def test_a_mistake_of_the_user_stops_all_trainings():
     with pytest.raises(StudyError, match="too large"):
         next(results)
     assert not list(results)
+
+
+def test_a_gpu_that_is_too_small_for_one_training_is_not_too_small_for_all():
+    failing = {"large": Job(functools.partial(fail, OutOfMemory("try batch_size = 32")))}
+    (_, error), (_, result) = run_trials(failing | jobs(3), ([],))
+    assert isinstance(error, OutOfMemory) and result == 6
 
 
 def test_a_mistake_of_the_user_ends_the_trainings_on_ray_at_once(monkeypatch):
