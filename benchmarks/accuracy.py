@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from arms import ARMS, FOLDER, SEEDS, answers, checkpoint, job, trained_alike
+from arms import ARMS, FOLDER, SEEDS, answers, checkpoint, claim_folder, job, trained_alike
 
 from helpers.data.batches import Split, load_split
 from helpers.data.celeba import open_dataset
@@ -50,8 +50,10 @@ def main(arguments: list[str] | None = None):
     options = parser.parse_args(arguments)
     dataset, device = open_dataset(options.data_root, allow_missing=True), choose_device()
     train, valid = (load_split(dataset, name, device) for name in ("train", "valid"))
-    content = json.loads(options.json.read_text()) if options.json.exists() else {"arms": []}
-    content |= {"machine": describe(device), "torch": torch.__version__, "split_sizes": dataset.split_sizes}
+    content = kept(options.json, dataset.split_sizes) or {"arms": []}
+    content["split_sizes"] = dataset.split_sizes
+    claim_folder(dataset)
+    made_on = {"machine": describe(device), "torch": torch.__version__}
     arms = {arm["arm"]: arm for arm in content["arms"]}
 
     def keep():
@@ -69,17 +71,35 @@ def main(arguments: list[str] | None = None):
                 raise rows
             for name, row in rows.items():
                 arm = arms.setdefault(name, described(name, options.precision))
-                arm["per_seed"].append(row | measured(name, seed, valid))
+                arm["per_seed"].append(row | made_on | measured(name, seed, valid))
                 arm["per_seed"].sort(key=lambda one: one["seed"])
                 summarise(arm)
             keep()
     if options.open_test:
-        open_test([arms[name] for name in options.arms.split(",")], load_split(dataset, "test", device))
+        test = load_split(dataset, "test", device)
+        for name in options.arms.split(","):
+            if open_test(arms[name], test):
+                keep()  # whatever happens next, test was seen
+                if name != "course" and "course" in arms:
+                    arms[name]["above_course"] = difference(arms[name], arms["course"], test)["mean_accuracy"]
     for arm in arms.values():
         compare(arm, arms, valid)
     keep()
     for arm in arms.values():
         print({name: value for name, value in arm.items() if name not in ("per_seed", "config")})
+
+
+def kept(path: Path, split_sizes: dict[str, int]) -> dict | None:
+    """Return the results that a file has, or None if there is none; StudyError if they are of other images."""
+    if not path.exists():
+        return None
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if content["split_sizes"] != split_sizes:
+        raise StudyError(
+            f"{path} holds results on {content['split_sizes']} images, and this dataset has {split_sizes}. "
+            "Name another file with --json."
+        )
+    return content
 
 
 def described(name: str, precision: str) -> dict:
@@ -120,19 +140,16 @@ def summarise(arm: dict):
         arm[f"{split}_per_attribute"] = {name: statistics.mean(one[name] for one in each) for name in each[0]}
 
 
-def open_test(arms: list[dict], test: Split):
-    """Measure on test the arms that have all seeds and were not yet, and each one's difference from the course's."""
-    for arm in arms:
-        if "test_opened" in arm or not set(SEEDS) <= set(arm["seeds"]):
-            print(f"{arm['arm']}: test was opened {arm.get('test_opened', 'never, as seeds are missing')}; not now")
-            continue
-        arm["test_opened"] = datetime.now(UTC).isoformat(timespec="seconds")
-        for row in arm["per_seed"]:
-            row |= measured(arm["arm"], row["seed"], test)
-        summarise(arm)
-    for arm in arms:
-        if arm["arm"] != "course" and "test_opened" in arm:
-            arm["above_course"] = difference(arm, {"arm": "course", "seeds": SEEDS}, test)["mean_accuracy"]
+def open_test(arm: dict, test: Split) -> bool:
+    """Measure an arm on test if it has all seeds and was not measured there yet; return whether it was."""
+    if "test_opened" in arm or not set(SEEDS) <= set(arm["seeds"]):
+        print(f"{arm['arm']}: test was opened {arm.get('test_opened', 'never, as seeds are missing')}; not now")
+        return False
+    arm["test_opened"] = datetime.now(UTC).isoformat(timespec="seconds")
+    for row in arm["per_seed"]:
+        row |= measured(arm["arm"], row["seed"], test)
+    summarise(arm)
+    return True
 
 
 def compare(arm: dict, arms: dict[str, dict], valid: Split):

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import hashlib
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,11 +25,13 @@ from torch import nn
 
 from helpers.config import CHECKPOINTS, RECIPE, Config
 from helpers.data.batches import Split
-from helpers.data.celeba import open_dataset
+from helpers.data.celeba import Dataset, open_dataset
 from helpers.errors import StudyError
 from helpers.evaluation.metrics import probabilities
 from helpers.models.checkpoints import load_checkpoint, save_checkpoint
 from helpers.models.networks import Mirrored, build_for
+from helpers.system.files import write_text
+from helpers.system.records import file_digest
 from helpers.training import loop
 from helpers.training.loop import KeepBest, evaluate, fit, predict_logits
 from helpers.training.trials import Job
@@ -139,7 +142,32 @@ def trained_alike(names: list[str]) -> list[list[str]]:
 
 def job(names: list[str], seed: int, precision: str, root: Path) -> Job:
     """Return the training of `train_together`, for `run_trials`."""
-    return Job(partial(train_together, names, seed, precision, root), FOLDER / f"{'+'.join(names)}-{seed}.state")
+    teachers = ARMS[names[0]].teachers
+    state = FOLDER / f"{'+'.join(names)}-{seed}-{of_code(*FOLDER.glob(f'{teachers}-*.pt') if teachers else ())}.state"
+    return Job(partial(train_together, names, seed, precision, root), state)
+
+
+def of_code(*files: Path) -> str:
+    """Return a digest of these two modules and of further files that a training depends on: part of its state's name.
+
+    So an interrupted training does not continue with other arms, ideas or teachers. `fit` itself knows the rest.
+    """
+    here = Path(__file__).parent
+    digests = [file_digest(path) for path in (here / "arms.py", here / "ideas.py", *sorted(files))]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()[:8]
+
+
+def claim_folder(dataset: Dataset):
+    """Let FOLDER hold trainings on this dataset alone; StudyError if it holds some on another one.
+
+    A file is named after its arm and seed.
+    """
+    note = FOLDER / "dataset.txt"
+    if note.exists() and note.read_text(encoding="utf-8") != dataset.fingerprint:
+        raise StudyError(
+            f"{FOLDER} holds trainings on other images. Move it away, or name a folder by CELEBA_STUDY_HOME."
+        )
+    write_text(note, dataset.fingerprint)
 
 
 def train_together(

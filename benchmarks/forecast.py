@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy import stats
 
 from helpers.config import ROOT
 from helpers.data.official import OFFICIAL_SIZES
@@ -71,12 +72,14 @@ def curve(images: np.ndarray, floor: float, scale: float, exponent: float) -> np
 def fit(images: np.ndarray, errors: np.ndarray, offset: bool = True, seed: int = 0) -> Fit:
     """Fit the curve by least squares of the relative errors, or, without `offset`, one whose floor is 0.
 
-    The uncertainty is a bootstrap of the residuals, each training (a size and a seed) being one point. Residuals of a
-    fit are smaller than the noise: they are scaled for the number of parameters.
+    The uncertainty is a bootstrap of the residuals, each training (a size and a seed) being one point. With few points
+    it is too narrow, for two reasons. Residuals of a fit are smaller than the noise: they are scaled for the number of
+    parameters. And the size of the noise is itself uncertain: they are scaled by Student's factor for 95 % too.
     """
     found = least_squares(images, errors[None], offset)
-    fitted = curve(images, *found[0])
-    residuals = (errors / fitted - 1) * np.sqrt(len(errors) / (len(errors) - 2 - offset))
+    fitted, freedom = curve(images, *found[0]), len(errors) - 2 - offset
+    student = stats.t.ppf(0.975, freedom) / stats.norm.ppf(0.975)
+    residuals = (errors / fitted - 1) * np.sqrt(len(errors) / freedom) * student
     drawn = np.random.default_rng(seed).choice(residuals, (RESAMPLES, len(errors)))
     return Fit(found[0], least_squares(images, fitted * (1 + drawn), offset))
 
@@ -135,7 +138,7 @@ def measured_table(rows: list[dict]) -> str:
         of = {name: [r for r in rows if (r["network"], r["images"]) == (name, size)] for name in _names(rows)}
         first = next(iter(of.values()))[0]
         seeds = "/".join(str(len(each)) for name, each in of.items() if name in NETWORKS)
-        cells = [f"{size:,}", f"{first['persons']:,}", seeds]
+        cells = [f"{size:,}", f"{first['persons']:,}" if first["persons"] else "", seeds]
         for name in NETWORKS:
             wanted = (("valid", "mean_accuracy"), ("valid", "loss"), ("train", "loss"))
             cells += [_mean(of.get(name, []), *each) for each in wanted]

@@ -14,8 +14,8 @@ import json
 from pathlib import Path
 
 import torch
-from accuracy import paired, per_image
-from arms import ARMS, EMA, IDEAS, Look
+from accuracy import kept, paired, per_image
+from arms import ARMS, EMA, IDEAS, Look, of_code
 
 from helpers.config import CHECKPOINTS, Config
 from helpers.data.batches import Split, load_split
@@ -49,10 +49,13 @@ def main(arguments: list[str] | None = None):
     options = parser.parse_args(arguments)
     dataset, device = open_dataset(options.data_root, allow_missing=True), choose_device()
     train, valid = (load_split(dataset, name, device) for name in ("train", "valid"))
+    if max(options.sizes) > len(train):
+        parser.error(f"there are {len(train):,} train images: choose --sizes up to that")
     FOLDER.mkdir(parents=True, exist_ok=True)
     jobs = [(seed, size, name) for seed in options.seeds for size in options.sizes for name in options.networks]
     for seed, size, name in jobs:
-        rows = json.loads(options.json.read_text(encoding="utf-8"))["trainings"] if options.json.exists() else []
+        content = kept(options.json, dataset.split_sizes) or {"trainings": []}
+        rows = content["trainings"]
         if any((row["network"], row["images"], row["seed"]) == (name, size, seed) for row in rows):
             continue
         made_on = {"machine": describe(device), "torch": torch.__version__, "precision": options.precision}
@@ -86,7 +89,7 @@ def train_on(name: str, size: int, seed: int, train: Split, valid: Split, precis
     # An epoch is chosen without the mirror image, which halves the time that measuring takes.
     plainly = {one: each.but(mirror=False) for one, each in configs.items()}
     look = LateLook(model, plainly, subset(valid, min(WATCHED, len(valid)), 0))
-    label, state = f"{name} on {size:,} images, seed {seed}", FOLDER / f"{name}-{size}-{seed}.state"
+    label, state = f"{name} on {size:,} images, seed {seed}", FOLDER / f"{name}-{size}-{seed}-{of_code()}.state"
     with IDEAS[", ".join(ARMS[name].ideas)]():
         few = subset(valid, min(IN_PASSING, len(valid)), 0)
         history = fit(model, images, few, config, on_epoch=look, label=label, resume=state)

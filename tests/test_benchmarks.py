@@ -145,6 +145,19 @@ def test_an_arm_is_trained_once_a_seed_and_test_is_opened_once_when_it_has_them_
     assert settled["above_course"]["low"] <= gain <= settled["above_course"]["high"]
 
 
+def test_results_on_other_images_are_not_mixed(trained, drawn, tmp_path):
+    measure(drawn, tmp_path, "--arms", "course", "--seeds", "1")
+    file = tmp_path / "accuracy.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"split_sizes": {"train": 7}}))
+    with pytest.raises(StudyError, match=r"holds results on .*Name another file with --json"):
+        measure(drawn, tmp_path, "--arms", "course", "--seeds", "1")
+    file.unlink()
+    (arms.FOLDER / "dataset.txt").write_text("another")
+    with pytest.raises(StudyError, match="holds trainings on other images"):
+        measure(drawn, tmp_path, "--arms", "course", "--seeds", "1")
+    assert len(trained) == 1
+
+
 def test_a_step_is_compared_with_the_arm_before_it_on_the_seeds_of_both(trained, drawn, tmp_path):
     measure(drawn, tmp_path, "--arms", "course", "--seeds", "1", "2")
     found = measure(drawn, tmp_path, "--arms", "settled", "--seeds", "2")
