@@ -206,7 +206,8 @@ def plot_scaling(scaling: pd.DataFrame, words: Words = ENGLISH) -> Figure:
                 _curve_with_forecast(axis, fitted, measured["images"].max(), colour)
         axis.set(xscale="log", yscale="log", xlabel=words("training images, in thousands"), title=words(title))
         axis.set_xticks(sizes := _apart(of_metric), [words.number(size / 1000, 0) for size in sizes])
-        low, high = axis.get_ylim()
+        shown = of_metric[["measured", "fitted"]]  # a wide band does not decide on the scale
+        low, high = axis.set_ylim(0.85 * shown.min().min(), 1.15 * shown.max().max())
         axis.set_yticks(ticks := [tick for tick in LOG_TICKS if low <= tick <= high], [words.small(t) for t in ticks])
         axis.minorticks_off()
     axes[0].legend()
