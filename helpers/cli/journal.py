@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -28,7 +29,7 @@ class Journal:
     def __init__(self, folder: Path, profile: str):
         self.folder, self.path = folder, folder / "run.json"
         kept = self._read()
-        command = "python -m helpers " + " ".join(sys.argv[1:])
+        command = shlex.join(["python", "-m", "helpers", *sys.argv[1:]])
         self.notebooks: dict[str, dict[str, Any]] = kept.get("notebooks", {})
         self.commands = [*kept.get("commands", []), {"command": command, "started": now()}]
         self.profile = profile

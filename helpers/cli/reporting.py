@@ -9,7 +9,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from helpers.cli.kernels import Kernels, start_kernel
 from helpers.cli.pipeline import execute
-from helpers.config import RUNS, check_parameters
+from helpers.config import RUNS, check_parameter, check_parameters
 from helpers.errors import StudyError
 from helpers.report.comparison import compare_runs
 from helpers.report.html import page_words, to_html
@@ -66,7 +66,7 @@ def _write_card(folder: Path, language: str):
 
 def compare(run_names: list[str], formats: tuple[str, ...] = HANDED_IN, language: str = "fr") -> list[Path]:
     """Set runs side by side in a short report beside that of the first, and return the files."""
-    words = page_words(language)
+    words = page_words(check_parameter("language", language))
     text = compare_runs(run_names, language)
     title = words["comparison"].format(runs=words["and"].join(run_names))
     output = new_output("display_data", {"text/markdown": text})
@@ -77,6 +77,7 @@ def compare(run_names: list[str], formats: tuple[str, ...] = HANDED_IN, language
 
 def export_site(run_name: str, language: str = "fr") -> Path:
     """Write the executed notebooks of a run as linked pages in runs/NAME/notebooks, and return the index."""
+    check_parameter("language", language)
     folder = RUNS / run_name
     if not folder.is_dir():
         raise StudyError(f"There is no run {run_name!r}: {folder} does not exist. Run the notebooks first.")
@@ -90,7 +91,9 @@ def export(notebook: Path | NotebookNode, stem: Path, formats: tuple[str, ...], 
 
     A format that this machine cannot make is left out, with a message.
     """
-    html, markdown = stem.with_suffix(".html"), stem.with_suffix(".md")
+    # Not with_suffix: a run's name may have a dot.
+    paths = {kind: stem.with_name(f"{stem.name}.{kind}") for kind in REPORT_FORMATS}
+    html, markdown = paths["html"], paths["md"]
     if {"html", "pdf"} & set(formats):
         to_html(notebook, html, **about)
     if {"md", "docx"} & set(formats):
@@ -99,8 +102,8 @@ def export(notebook: Path | NotebookNode, stem: Path, formats: tuple[str, ...], 
     for kind, convert in {"pdf": partial(to_pdf, html), "docx": partial(to_docx, markdown)}.items():
         try:
             if kind in formats:
-                convert(stem.with_suffix(f".{kind}"))
-                files.append(stem.with_suffix(f".{kind}"))
+                convert(paths[kind])
+                files.append(paths[kind])
         except StudyError as error:
             print(f"No {kind}: {error}", file=sys.stderr)
     for path in files:

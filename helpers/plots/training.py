@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Mapping
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -97,7 +98,7 @@ def plot_curves(
     A band shows the range over the seeds, where a history has it in the columns `<column>_low` and `<column>_high`.
     """
     ax = ax or plt.subplots(figsize=(WIDTH, 2.0))[1]
-    for (label, history), colour, dash in zip(curves.items(), LINES, DASHES, strict=False):
+    for (label, history), colour, dash in zip(curves.items(), cycle(LINES), cycle(DASHES), strict=False):
         ax.plot(history["epoch"], history[column], dash, color=colour, marker="o", label=label)
         if f"{column}_low" in history:
             band = (history[f"{column}_{end}"].astype(float) for end in ("low", "high"))

@@ -1,6 +1,7 @@
 """Facts computed from the results: deviations from the protocol, margins, gaps. The templates only word them."""
 
 import math
+import shlex
 from itertools import pairwise
 
 from helpers.config import ATTRIBUTES, FACTORS
@@ -115,7 +116,7 @@ def labels(result: dict) -> dict:
     """Return the rarest and the commonest attribute, the largest shift in standard errors and the strongest pair."""
     rates, sizes = result["rates"], result["data"]["split_sizes"]
     shift = result["largest_shift"]
-    rate = rates[shift["split"]][shift["attribute"]]
+    rate = rates["train"][shift["attribute"]]
     error = math.sqrt(rate * (1 - rate) / sizes[shift["split"]])
     correlation = result["correlation"]
     pairs = [(a, b) for i, a in enumerate(ATTRIBUTES) for b in ATTRIBUTES[i + 1 :]]
@@ -172,7 +173,7 @@ def grid(result: dict) -> dict:
         "reference": next((trial for trial in trials if all(trial[f] == result["best"][f] for f in FACTORS)), None),
         "best_f1": max(trials, key=lambda trial: trial["val_f1"] or 0),
         "next": {edge["factor"]: edge["next"] for edge in result["edges"]},
-        "compared": [row for row in result["effects"] if row["verdict"] is not None],
+        "varied": any(len(levels(trials, factor)) > 1 for factor in FACTORS),
         "beyond_noise": [row for row in result["effects"] if row["verdict"] in ("lower", "higher")],
         "within_noise": [row for row in result["effects"] if row["verdict"] == "within noise"],
         "undecided": [row for row in result["effects"] if row["verdict"] == "some diverged"],
@@ -202,6 +203,8 @@ def training(result: dict) -> dict:
     rise = _less(last["val_loss"], best["val_loss"])
     return {
         "spread": over_seeds(result["seeds"]),
+        "seeds": [row["seed"] for row in result["seeds"] or [] if row["loss"] is not None],
+        "diverged_seeds": [row["seed"] for row in result["seeds"] or [] if row["loss"] is None],
         "gap": _less(best["val_loss"], best["train_eval_loss"]),
         "last": last,
         "last_gap": _less(last["val_loss"], last["train_eval_loss"]),
@@ -216,11 +219,14 @@ def training(result: dict) -> dict:
 def linear(baselines: dict, final: dict) -> dict:
     """Return logistic regression on raw pixels and the gain of the final training's best epoch, both on valid."""
     row = next(row for row in baselines["baselines"] if row["baseline"] == "logistic regression")
+    count = final["images"]["valid"]
+    whole = count == final["data"]["split_sizes"]["valid"]
+    same_seed = baselines["parameters"]["seed"] == final["parameters"]["seed"]  # it chooses a part of the images
     return {
         "accuracy": row["mean_accuracy"],
         "gain": final["best"]["val_acc"] - row["mean_accuracy"],
         "gain_f1": final["best"]["val_f1"] - row["micro_f1"],
-        "same_images": baselines["images"]["valid"] == final["images"]["valid"],
+        "same_images": baselines["images"]["valid"] == count and (whole or same_seed),
     }
 
 
@@ -264,6 +270,7 @@ def test(result: dict) -> dict:
     """Return test compared with valid and with the majority class, overall and per attribute."""
     valid, scores, majority = result["overall"]["valid"], result["overall"]["test"], result["majority"]
     rows = _by_attribute(result)
+    ranked = [row for row in rows if row["f1"] is not None] or rows
     gap = scores["mean_accuracy"] - valid["mean_accuracy"]
     table = _nested(result["intervals"], "of", "metric")
     both = table["overall"]["mean_accuracy"], result["valid_interval"]
@@ -275,14 +282,16 @@ def test(result: dict) -> dict:
         "gap_errors": abs(gap) / error if error else None,
         "gain": {metric: scores[metric] - majority[metric] for metric in METRICS},
         "rows": rows,
-        "weakest": min(rows, key=lambda row: row["f1"] or 0),
-        "strongest": max(rows, key=lambda row: row["f1"] or 0),
+        "weakest": min(ranked, key=lambda row: row["f1"] or 0),
+        "strongest": max(ranked, key=lambda row: row["f1"] or 0),
         "beaten": [row["attribute"] for row in rows if row["accuracy"] > row["majority"]],
         "never": [row["attribute"] for row in rows if row["tp"] + row["fp"] == 0],
         "few": [row for row in rows if row["positives"] < FEW],
         "intervals": table,
         "groups": _nested([row for row in result["groups"] if row["rate"] == "accuracy"], "group", "attribute"),
         "goals": [row for row in result["threshold_gains"] if row["of"] == "overall"],
+        "additional": bool(result["comparison"])
+        and not result["parameters"]["compare_with"],  # 06's additional network
         "differences": result["comparison"] and _nested(result["comparison"]["differences"], "of", "metric")["overall"],
         "largest_gap": next((gap for gap in result["gaps"] if gap["enough"]), None),
     }
@@ -333,9 +342,21 @@ def step_command(run_name: str, journal: dict, notebook: str) -> str:
     Absolute paths are shortened. A run that was made by hand has no command; "full" is the course's profile.
     """
     commands = journal.get("commands") or [{"command": f"--profile full --run-name {run_name}"}]
-    words, kept = commands[-1]["command"].split(), []
+    words, kept = _words(commands[-1]["command"]), []
     for option, value in pairwise(words):
-        if option in RUN_OPTIONS or (option in ("-p", "--parameter") and value.startswith(f"{notebook}.")):
+        name = value.partition("=")[0]
+        concerns = name.startswith(f"{notebook}.") or name in notebook_parameters(notebook)
+        if option in RUN_OPTIONS or (option in ("-p", "--parameter") and concerns):
             kept += [option, value]
     flags = ["--allow-missing"] if "--allow-missing" in words else []
-    return discreet(" ".join(["python -m helpers run", *kept, *flags, "--only", notebook]))
+    return discreet(shlex.join(["python", "-m", "helpers", "run", *kept, *flags, "--only", notebook]))
+
+
+def _words(command: str) -> list[str]:
+    """Return the words of a command, with options such as --profile=demo in two words."""
+    try:
+        words = shlex.split(command)
+    except ValueError:  # written by a version that did not quote
+        words = command.split()
+    halves = [word.partition("=") if word.startswith("--") else (word, "", "") for word in words]
+    return [half for option, sign, value in halves for half in ((option, value) if sign else (option,))]

@@ -208,10 +208,10 @@ def extra(source: Source) -> Drawn:
     }
     values = {}
     for name, history in zip(("final", "extra"), histories.values(), strict=True):
-        losses = history["val_loss"].astype(float)
+        losses = history["val_loss"].astype(float).dropna()  # none, if the training diverged in its first epoch
         values |= {
-            name: w.number(losses.min(), 4),
-            f"{name}_epoch": w.number(history.loc[losses.idxmin(), "epoch"], 0),
+            name: w.number(losses.min(), 4) if len(losses) else "–",
+            f"{name}_epoch": w.number(history.loc[losses.idxmin(), "epoch"], 0) if len(losses) else "–",
         }
     return plots.plot_curves(histories, "", words=w).figure, values
 

@@ -37,7 +37,7 @@ def write_model_card(folder: Path, language: str = "fr") -> Path:
     """
     result = (read_results(folder, "appendix") or {}) | (read_results(folder, "07_test") or {})
     path, result, choice = _better(folder, result)
-    seeds = _seeds(folder) if path.name == "best.pt" else []
+    seeds = _seeds(folder) if path == CHECKPOINTS / folder.name / "best.pt" else []
     openings = len(read_jsons(folder / TEST_LOG))
     text = model_card(folder.name, load_checkpoint(path), result, openings, seeds, language=language, choice=choice)
     write_text(folder / "MODEL_CARD.md", text)
@@ -134,12 +134,12 @@ def _better(folder: Path, result: dict) -> tuple[Path, dict, dict | None]:
 
     There is no choice if 07_test compared nothing, or something else than the two networks of its own run.
     """
-    weights = CHECKPOINTS / folder.name
-    tested = weights / result["checkpoint_name"]
-    tested = tested if tested.is_file() else Path(result["checkpoint"])
+    weights, asked = CHECKPOINTS / folder.name, result["parameters"]
+    # The run's own are looked for in its folder, which may have been moved since.
+    tested = Path(result["checkpoint"]) if asked["checkpoint"] else weights / result["checkpoint_name"]
     other = weights / (result.get("comparison") or {}).get("name", "")
     result = result | {"checkpoint": str(tested)}
-    if tested.parent != weights or not other.is_file():
+    if asked["checkpoint"] or asked["compare_with"] or not other.is_file():
         return tested, result, None
     losses = {path: load_checkpoint(path).content["metrics"].get("val_loss", math.inf) for path in (tested, other)}
     better, worse = sorted(losses, key=lambda path: losses[path])

@@ -1,6 +1,5 @@
 """The report: the results of a run in Markdown, section by section, in French or English."""
 
-import math
 from dataclasses import dataclass, field
 from functools import partial
 from html import escape
@@ -12,7 +11,6 @@ from helpers.checks import read_scorecard
 from helpers.config import ATTRIBUTES, CHECKPOINTS, FIGURES, IMAGE_SIZE, MEAN, META, RUNS, STD, check_parameter
 from helpers.data import augmentation
 from helpers.errors import StudyError
-from helpers.evaluation.bootstrap import BINS
 from helpers.evaluation.groups import ENOUGH
 from helpers.models.networks import COURSE_PARAMETERS
 from helpers.notebook import say
@@ -69,13 +67,11 @@ CONSTANTS = {
     "CELEBA": CELEBA,
     "FEW": FEW,
     "SURE": 0.95,  # level of all confidence intervals
-    "BINS": BINS,
     "ENOUGH": ENOUGH,
     "MEMORISED": 0.01,  # train loss in the check of 03_overfit
     "OPTIMIZERS": OPTIMIZERS,
     "HABIT": 0.5,  # the usual decision threshold
     "TERA": "10¹²",
-    "ln2": math.log(2),
 }
 
 

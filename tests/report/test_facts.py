@@ -185,6 +185,9 @@ def test_failed_checks_and_unfinished_notebooks_are_told():
         ("run --profile quick --data-root /ada/celeba --from 05_grid", "--profile quick --data-root …/celeba"),
         ("run --profile quick --allow-missing --author Ada Lovelace", "--profile quick --allow-missing"),
         ("run --profile demo -p 05_grid.max_epochs=3 -p 06_final.seeds=[1]", "--profile demo -p 05_grid.max_epochs=3"),
+        ("run --profile=quick -p seed=7 -p first_lr=1e-6", "--profile quick -p seed=7"),
+        ("run --profile demo -p '05_grid.grid_lr=[0.001, 0.01]'", "--profile demo -p '05_grid.grid_lr=[0.001, 0.01]'"),
+        ("run --profile full --data-root '/ada/my celeba'", "--profile full --data-root '…/my celeba'"),
     ],
 )
 def test_the_command_of_a_step_is_that_of_the_run_for_one_notebook(given, step):
@@ -217,12 +220,11 @@ def test_the_best_trial_by_f1_may_be_another_than_the_best_by_loss():
 
 
 def test_one_seed_is_a_comparison_but_no_effect_beyond_noise():
-    def names(verdict: str) -> tuple[list, list]:
+    def beyond(verdict: str) -> list:
         found = facts_of("grid", "05_grid", {"effects.1.verdict": verdict})
-        return tuple([row["value"] for row in found[name]] for name in ("compared", "beyond_noise"))
+        return [row["value"] for row in found["beyond_noise"]]
 
-    assert names("one seed") == ([0.005], [])
-    assert names("higher") == names("lower") == ([0.005], [0.005])
+    assert beyond("one seed") == [] and beyond("higher") == beyond("lower") == [0.005]
 
 
 def test_neighbours_of_the_best_trial_differ_in_one_factor():
@@ -258,6 +260,17 @@ def test_a_step_without_a_gain_has_no_interval():
     course, compact, _ = facts_of("extra", "06_final", {})["steps"]
     assert course["gain"] is None
     assert compact["gain"] == {"value": 0.0234, "low": 0.0234, "high": 0.0234}
+
+
+def test_an_attribute_without_an_f1_is_not_the_weakest():
+    never = attribute_row("Eyeglasses", 1, 0, 0, 1028) | {"f1": None}
+    found = facts_of("test", "07_test", {"per_attribute.test.4": never})
+    assert found["weakest"]["attribute"] != "Eyeglasses" and found["weakest"]["f1"] is not None
+
+
+def test_an_attribute_that_train_lacks_has_no_standard_error():
+    found = facts_of("labels", "01_data", {"rates.train.Young": 0.0, "largest_shift.attribute": "Young"})
+    assert found["shift_errors"] is None
 
 
 def test_a_forecast_of_the_accuracy_is_one_minus_the_end_of_the_error_s_curve():

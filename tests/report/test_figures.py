@@ -113,6 +113,13 @@ def test_a_run_of_any_size_has_all_its_figures_in_french(case):
     assert english == set()
 
 
+def test_a_training_that_diverges_in_its_first_epoch_has_its_figures_too():
+    extra = source("en").results["06_final"]["extra"]
+    lost = extra | {"best": {"val_loss": None}, "history": [extra["history"][0] | {"val_loss": None}]}
+    drawn = figures.picture("extra", source("en", **{"06_final": {"extra": lost}}))
+    assert "the additional iteration – at epoch –" in drawn.alt
+
+
 def test_a_run_without_identities_has_its_figures_too():
     rows = source("en").results["07_test"]["intervals"]
     without = [{name: row[name] for name in ("of", "metric", "value", "low", "high")} for row in rows]

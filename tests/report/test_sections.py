@@ -149,6 +149,7 @@ def test_a_changed_result_is_shown_in_both_languages(study, section, notebook, p
 
 SEVERAL = {"05_grid seeds": [42, 43, 44], "05_grid seed_noise": 0.0123, "05_grid effects.1.verdict": "within noise"}
 ALL_DIVERGED = {f"05_grid trials.{place}.val_loss": None for place in range(5)}
+ONE_VALUE = {"05_grid trials": SPECIFIC["05_grid"]["trials"][:1], "05_grid effects": [], "05_grid edges": []}
 EXTRA_DIVERGED = {"06_final extra.best": {"val_loss": None}, "06_final extra.differences": None}
 SCORES = {"loss": 0.2, "mean_accuracy": 0.93, "micro_f1": 0.9, "macro_f1": 0.8, "exact_match": 0.7}
 SEEDS = [{"seed": seed, "epoch": 3} | {name: x + seed / 1000 for name, x in SCORES.items()} for seed in (1, 2, 3)]
@@ -173,6 +174,9 @@ BRANCHES = {
         {"07_test comparison.differences.0.low": 0.001},
         {"07_test checks.0.passed": False},
         {"07_test persons": None},
+        {"07_test parameters.checkpoint": "another/best.pt"},
+        {"07_test parameters.compare_with": "another/extra_best.pt"},
+        {"01_data identities_shared": 3},
         DRAWN,
     ],
     "general": [
@@ -186,6 +190,7 @@ BRANCHES = {
         {"01_data identities": None},
         {"01_data identities_shared": 3},
         {"01_data largest_shift.points": -0.1},
+        {"01_data largest_shift.attribute": "Young", "01_data rates.train.Young": 0.0},
         {"01_data copies.extra": 0},
         {"01_data label_consistency": None},
         {"01_data checks.0.passed": False},
@@ -218,6 +223,7 @@ BRANCHES = {
         {"05_grid best.dropout": 0.4},
         {"05_grid best.dropout": 0.0},
         {"05_grid edges": []},
+        ONE_VALUE,
         {"05_grid trials.1.val_f1": 0.99},
         {"05_grid trials.3.val_loss": 0.3},
         ALL_DIVERGED,
@@ -234,13 +240,16 @@ BRANCHES = {
         {"06_final images.valid": 500},
         {"06_final origin.lr": "by hand"},
         {"06_final seeds": SEEDS},
+        ({"06_final seeds": SEEDS}, {"06_final seeds": [*SEEDS[:2], {"seed": 3, "epoch": 1, "loss": None}]}),
+        {"06_final parameters.seed": 7, "06_final images.valid": 500, "02_baselines images.valid": 500},
     ],
-    "comparisons": [SEVERAL, {"05_grid trials.2.val_loss": None}, ALL_DIVERGED],
+    "comparisons": [SEVERAL, ONE_VALUE, {"05_grid trials.2.val_loss": None}, ALL_DIVERGED],
     "extra": [
         {"06_final extra.max_epochs": 4},
         {"06_final extra.differences.0.low": -0.1},
         {f"06_final extra.differences.0.{end}": value for end, value in LESS.items()},
         {"06_final extra.arch": "course"},
+        {"06_final parameters.arch": "compact"},
         {"06_final extra.recipe.mirror": False},
         EXTRA_DIVERGED,
     ],
@@ -253,6 +262,7 @@ BRANCHES = {
         {f"07_test per_attribute.test.{place}.accuracy": 0.1 for place in range(5)},
         {"07_test comparison": None},
         {"07_test comparison.name": "best.pt"},
+        {"07_test parameters.compare_with": "another/extra_best.pt"},
         {"07_test comparison.differences.0.low": 0.001},
         {f"07_test comparison.differences.0.{end}": value for end, value in LESS.items()},
         {"07_test threshold_gains.1.low": -0.01},
@@ -298,7 +308,9 @@ BRANCHES = {
     "index": [
         {"01_data identities": None, "official_splits": False},
         {"03_overfit wrong_labels": 3},
+        {"01_data identities_shared": 3, "official_splits": False},
         SEVERAL,
+        ONE_VALUE,
         EXTRA_DIVERGED,
         DRAWN,
         OTHER_SPLITS,

@@ -128,12 +128,16 @@ def draw_person(faces: Faces, divided: dict[str, np.ndarray], among: str, person
     captions = [_labels(row, split) for _, row in shown.iterrows()]
     rows, lines = -(-len(shown) // COLUMNS), max(map(len, captions))
     figure = new_figure(mosaic_height(COLUMNS, rows, lines))
-    strong = {_written(name, minority) for name, minority in split.items()}
+    strong = {_written(name, rarer) for name, rarer in split.items() if 2 * yes[name] != len(images)}
     draw_mosaic(figure, faces.images(shown), captions, COLUMNS, rows, lines, strong)
     counts = ", ".join(f"{ENGLISH.name(name)} ({yes[name]} yes, {len(images) - yes[name]} no)" for name in split)
     says = f"Person {person:,} of {len(people):,}: {len(images)} images (identity {people[person - 1]})."
     says += f" The first {MOST} are shown." if len(images) > MOST else ""
-    says += f" They disagree on {counts}; the rarer label is bold." if split else " They agree on all five attributes."
+    says += (
+        f" They disagree on {counts}; the rarer label is bold, if there is one."
+        if split
+        else " They agree on all five attributes."
+    )
     return View(figure, says, limits={"person": len(people)})
 
 
