@@ -206,6 +206,10 @@ def main(arguments: list[str] | None = None):
     torch.set_num_threads(1)
     use_style()
     wanted, rows = options.rows.split(",") if options.rows else [name for _, name in ROWS], []
+    if unknown := set(wanted) - {name for _, name in ROWS}:
+        parser.error(f"there is no explorer {', '.join(unknown)}")
+    if options.rows and options.json == parser.get_default("json"):
+        parser.error("name a file with --json: explorers.json holds all explorers, measured on one machine at one time")
     for (notebook, name), prepare in ROWS.items():
         if name in wanted:
             rows.append({"notebook": notebook, "explorer": name} | measure(*prepare(), options.rounds))

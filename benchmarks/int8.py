@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None):
     dataset, cpu = open_dataset(options.data_root, allow_missing=True), torch.device("cpu")
     valid = load_split(dataset, "valid", cpu, options.valid_images)
     drawn = open_dataset("drawn")
-    loaded, image = load_checkpoint(SHIPPED), torch.rand(1, 3, 64, 64) * 2 - 1
+    loaded, image = load_checkpoint(SHIPPED), torch.rand(1, 3, 64, 64).to(memory_format=torch.channels_last) * 2 - 1
     with tempfile.TemporaryDirectory() as folder:
         files = {"fp32": Path(folder, "fp32.onnx")}
         export_onnx(loaded, files["fp32"])

@@ -34,7 +34,7 @@ NETWORKS = {
 
 def sides(folder: Path) -> dict[tuple[str, str], Callable]:
     """Return, by network and library, a function that answers one image."""
-    image, found = torch.rand(1, 3, 64, 64) * 2 - 1, {}
+    image, found = torch.rand(1, 3, 64, 64).to(memory_format=torch.channels_last) * 2 - 1, {}  # as `predict` has it
     one_thread = onnxruntime.SessionOptions()
     one_thread.intra_op_num_threads = 1
     for number, (name, config) in enumerate(NETWORKS.items()):

@@ -63,7 +63,11 @@ def main():
     keep_freed_memory()  # for all three: it changes the time, and no number
     dataset = open_dataset(options.data_root, allow_missing=True)
     train, valid = (load_split(dataset, name, CPU) for name in ("train", "valid"))
-    runs = json.loads(options.json.read_text())["runs"] if options.json.exists() else []
+    sizes = {"train": len(train), "valid": len(valid)}
+    kept = json.loads(options.json.read_text(encoding="utf-8")) if options.json.exists() else sizes | {"runs": []}
+    if {name: kept[name] for name in sizes} != sizes:
+        parser.error(f"{options.json} holds losses on other images. Name another file with --json.")
+    runs = kept["runs"]
     with tempfile.TemporaryDirectory() as folder:
         unpack(dataset, Path(folder))
         for seed in options.seeds:
@@ -74,8 +78,8 @@ def main():
                     history = train_plainly(Path(folder), train, valid, seed)
                 else:
                     history = train_ours(way, train, valid, seed)
-                runs.append({"way": way, "seed": seed, "epochs": history})
-                content = {"machine": describe(CPU), "train": len(train), "valid": len(valid), "runs": runs}
+                runs.append({"way": way, "seed": seed, "epochs": history, "machine": describe(CPU)})
+                content = kept | {"runs": runs}
                 options.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     for name in ("val_loss", "train_loss"):
         for way in WAYS:

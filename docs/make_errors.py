@@ -21,12 +21,12 @@ fault of the program: please report it.
 def messages(file: Path) -> list[tuple[str, str]]:
     """Return the function and the message of every error that a file of helpers raises."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-    found = []
-    for name, function in functions.items():
+    every = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    functions, found = {function.name: function for function in every}, []
+    for function in every:  # several methods may have one name
         for node in ast.walk(function):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ERRORS and node.args:
-                found.append((name, in_one_line(text_of(node.args[-1], functions))))
+                found.append((function.name, in_one_line(text_of(node.args[-1], functions))))
     return list(dict.fromkeys(found))
 
 

@@ -51,6 +51,7 @@ ATTRIBUTE_FILE = "list_attr_celeba.txt"
 PARTITION_FILE = "list_eval_partition.txt"
 IDENTITY_FILE = "identity_CelebA.txt"
 IMAGE_FOLDER = "img_align_celeba"
+DRAWN_MARK = "drawn.json"  # written last: a folder that has it holds a complete set of drawn faces
 
 RECIPE = {
     "optimizer": "adamw",

@@ -11,11 +11,10 @@ from torch import nn
 
 from helpers import checks
 from helpers.checks import Check, Checks, read_scorecard, verdict
-from helpers.config import IMAGE_FOLDER, PARTITION_FILE, Config
+from helpers.config import DRAWN_MARK, IMAGE_FOLDER, PARTITION_FILE, Config
 from helpers.data.batches import normalise
 from helpers.data.celeba import open_dataset
 from helpers.data.check import examine
-from helpers.data.drawn.faces import MARKER
 from helpers.models.networks import LogisticRegression, build_model, start_from_priors
 from helpers.system.records import write_record
 from helpers.training.loop import KeepBest, fit, predict_logits
@@ -64,7 +63,7 @@ def test_an_annotation_file_shifted_by_one_is_seen_in_that_images_tell_nothing(s
 
 
 def test_a_validation_image_in_train_is_a_fault(copy, drawn):
-    shutil.copy(drawn / MARKER, copy / MARKER)
+    shutil.copy(drawn / DRAWN_MARK, copy / DRAWN_MARK)
     names = (copy / PARTITION_FILE).read_text().split()
     splits = dict(zip(names[::2], names[1::2], strict=True))
     of_train, of_valid = (next(name for name, split in splits.items() if split == number) for number in "01")

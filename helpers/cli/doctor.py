@@ -14,10 +14,9 @@ import torch
 import torchvision
 
 from helpers.cli.kernels import KERNEL, kernel_problem
-from helpers.config import ATTRIBUTES, DATA, HOME, SPLITS
+from helpers.config import ATTRIBUTES, DATA, DRAWN_MARK, HOME, SPLITS
 from helpers.data.celeba import DRAWN, Dataset, cache_folder, find_layout, open_dataset
 from helpers.data.check import STATUS, Finding, about_files, check_files, examine
-from helpers.data.drawn.faces import MARKER
 from helpers.data.official import OFFICIAL_POSITIVES, OFFICIAL_SIZES
 from helpers.errors import StudyError
 from helpers.report.pdf import find_browser
@@ -78,7 +77,7 @@ def _dataset(data_root: str) -> tuple[Dataset | None, str]:
 
 def _drawn_line() -> str:
     folder = DATA / DRAWN
-    if (folder / MARKER).is_file():
+    if (folder / DRAWN_MARK).is_file():
         return f"ready in {folder} (--data-root {DRAWN})"
     return f"not drawn yet; --data-root {DRAWN} draws them into {folder} in a few seconds"
 

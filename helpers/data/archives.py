@@ -115,7 +115,7 @@ def unpack(archive: Path, folder: Path):
     infos = _infos(archive)
     for info in infos:
         parts = info.filename.replace("\\", "/").split("/")
-        if ".." in parts or parts[0] == "" or parts[0].endswith(":") or _is_link(info):
+        if ".." in parts or parts[0] == "" or any(":" in part for part in parts) or _is_link(info):
             raise StudyError(
                 f"{archive.name} is refused: its entry {info.filename!r} would write outside of its folder. No copy of "
                 "CelebA has such an entry. Use another source."

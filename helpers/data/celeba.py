@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import PIL
 
-from helpers.config import ATTRIBUTE_FILE, DATA, IMAGE_FOLDER, PARTITION_FILE, SPLITS, folder_named_by
-from helpers.data.decoding import inspect, load_facts, save_facts
-from helpers.data.drawn.faces import MARKER, draw_dataset
+from helpers.config import ATTRIBUTE_FILE, DATA, DRAWN_MARK, IMAGE_FOLDER, PARTITION_FILE, SPLITS, folder_named_by
+from helpers.data.decoding import VERSION, inspect, load_facts, save_facts
+from helpers.data.drawn.faces import draw_dataset
 from helpers.data.images import Images
 from helpers.data.layouts import Layout, recognise
 from helpers.data.official import OFFICIAL_POSITIVES, OFFICIAL_SIZES, official_splits
@@ -120,14 +121,18 @@ class Dataset:
         """Digest, width, height, mode and problem of each image file, one row per image.
 
         The first call reads and decodes every image, and saves the result beside the cache. It is found anew when any
-        of the files has another size or time, or the zip another directory.
+        of the files has another size or time, or the zip another directory, when another version decodes, and as long
+        as a file cannot be read, which may be a matter of permissions or of the disk.
         """
-        seen = hashlib.sha256(f"{self.fingerprint}\n{self.images.evidence}".encode()).hexdigest()[:16]
+        decoded_by = f"{VERSION} {PIL.__version__}"
+        seen = f"{self.fingerprint}\n{self.images.evidence}\n{decoded_by}"
+        seen = hashlib.sha256(seen.encode()).hexdigest()[:16]
         path = self.cache_folder / f"facts-{seen}.npy"
         facts = load_facts(path, len(self.annotations))
         if facts is None:
             facts = inspect(self.images, list(self.annotations.index))
-            save_facts(path, facts)
+            if (facts["digest"] != b"").all():
+                save_facts(path, facts)
         table = pd.DataFrame(facts, index=self.annotations.index)
         return table.assign(digest=table["digest"].str.decode("ascii"))
 
@@ -183,7 +188,7 @@ def find_layout(data_root: str) -> Layout:
     then says how to get data.
     """
     if data_root == DRAWN:
-        if not (DATA / DRAWN / MARKER).is_file():
+        if not (DATA / DRAWN / DRAWN_MARK).is_file():
             draw_dataset(DATA / DRAWN)
         return recognise(DATA / DRAWN)
     if not data_root and os.environ.get("CELEBA_ROOT") == DRAWN:

@@ -34,7 +34,7 @@ def fetch(source: str = "", to: Path | None = None) -> Path:
     Without a source, all SOURCES are tried in turn. What has arrived is kept beside `to` until everything is there and
     verified, and the next call continues with it. Raises StudyError with the reason for each source.
     """
-    to = to or DATA / "celeba"
+    to = (to or DATA / "celeba").resolve()  # a link leads to where there is space
     _check_target(to)
     _check_source(source)
     reasons = []
@@ -81,22 +81,23 @@ def _fetch_from(source: str, to: Path):
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
         with lock:
-            staging.mkdir(exist_ok=True)
-            copy = SOURCES[source](staging) if source in SOURCES else _from_url(source, staging)
-            _verify(copy, staging)
-            if to.is_dir():
-                to.rmdir()  # it is empty
-            os.replace(copy, to)
-            shutil.rmtree(staging, ignore_errors=True)
+            try:
+                staging.mkdir(exist_ok=True)
+                copy = SOURCES[source](staging) if source in SOURCES else _from_url(source, staging)
+                _verify(copy, staging)
+                if to.is_dir():
+                    to.rmdir()  # it is empty
+                os.replace(copy, to)
+                shutil.rmtree(staging, ignore_errors=True)
+            finally:
+                with contextlib.suppress(OSError):
+                    staging.rmdir()  # if nothing has arrived
     except Timeout as error:
         raise StudyError(f"Another download into {to} is running. Wait until it has finished.") from error
     except OSError as error:
         raise StudyError(
             f"{to} cannot be written ({error.strerror or error}). Free some space, or name another folder with --to."
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            staging.rmdir()  # if nothing has arrived
 
 
 def _verify(copy: Path, staging: Path):

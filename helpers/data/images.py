@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from helpers.config import IMAGE_FOLDER
+from helpers.config import DRAWN_MARK, IMAGE_FOLDER
 from helpers.data.archives import Entry, read_directory, read_entry
 from helpers.data.names import has_image_suffix, image_name, is_litter
 from helpers.errors import StudyError
@@ -86,8 +86,13 @@ class ImageFolder:
 
 
 def _image_files(folder: Path, below: str, depth: int):
-    """Yield path below the images' folder, and size and time, of each image file; unreadable neighbours are skipped."""
+    """Yield path below the images' folder, and size and time, of each image file.
+
+    Folders below it that cannot be read are skipped, and so are drawn faces, which have the names of CelebA's images.
+    """
     inside = []
+    if below and (folder / DRAWN_MARK).is_file():
+        return
     try:
         with os.scandir(folder) as entries:
             for entry in entries:

@@ -9,10 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from helpers.config import ATTRIBUTE_FILE, IDENTITY_FILE, IMAGE_FOLDER, PARTITION_FILE
+from helpers.config import ATTRIBUTE_FILE, DRAWN_MARK, IDENTITY_FILE, IMAGE_FOLDER, PARTITION_FILE
 from helpers.data.annotations import read_files, read_lists
 from helpers.data.archives import Member, read_directory
-from helpers.data.drawn.faces import MARKER
 from helpers.data.images import ImageFolder, Images, ImageZip
 from helpers.data.names import has_image_suffix, is_litter
 from helpers.data.parquet import has_attributes, parquet_files, read_parquet
@@ -77,7 +76,7 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def _is_drawn(folder: Path) -> bool:
-    return os.path.isfile(folder / MARKER)
+    return os.path.isfile(folder / DRAWN_MARK)
 
 
 def _layout_of(root: Path) -> Layout | None:

@@ -158,8 +158,8 @@ class _Stream:
         self.first, self.images = 0, []
 
     def advance(self):
-        self.first += len(self.images)
-        self.images = next(self._batches).column(IMAGE)
+        images = next(self._batches).column(IMAGE)
+        self.first, self.images = self.first + len(self.images), images  # both, or after an error neither
 
 
 _streams: dict[tuple[Path, int, int], _Stream] = {}  # the row group that this process read last
@@ -179,6 +179,7 @@ def _image(file: Path, group: int, row: int):
             stream.advance()
         return stream.images[row - stream.first].as_py()
     except (OSError, StopIteration, pyarrow.ArrowException) as error:
+        _streams.clear()  # the next image is read from the beginning, since this stream may be anywhere
         raise StudyError(f"{file}, row group {group}, cannot be read ({error}). Download the file again.") from error
 
 

@@ -1,5 +1,6 @@
 """Export of a checkpoint to ONNX, for programs without PyTorch, in fp32 or in int8."""
 
+import copy
 import os
 import tempfile
 from pathlib import Path
@@ -33,7 +34,7 @@ def export_onnx(checkpoint: Checkpoint, path: Path) -> float:
         raise StudyError(
             f"ONNX export needs the package {error.name}. Install it with pip install onnx onnxscript onnxruntime."
         ) from error
-    model = checkpoint.model.eval().to(memory_format=torch.contiguous_format)
+    model = copy.deepcopy(checkpoint.model).eval().to(memory_format=torch.contiguous_format)
     images = torch.rand(3, 3, IMAGE_SIZE, IMAGE_SIZE, generator=torch.Generator().manual_seed(0)) * 2 - 1
     partial = path.with_name(f"{path.name}.partial")
     try:

@@ -60,7 +60,10 @@ def _no_cuda(built_for: str | None, driver: Driver | None) -> str:
             f"the NVIDIA driver {driver.version} runs CUDA up to {_dotted(driver.cuda)}, but this torch build is for "
             f"CUDA {built_for}. {advice}"
         )
-    if hidden := os.environ.get("CUDA_VISIBLE_DEVICES"):
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if hidden == "":
+        return f"CUDA_VISIBLE_DEVICES is empty, which hides {gpu.name} and all others. Unset it to use them."
+    if hidden:
         return f"CUDA_VISIBLE_DEVICES={hidden} names no GPU or MIG instance that is here. Correct or unset it."
     if all(each.mig for each in driver.gpus):
         return f"{gpu.name} is in MIG mode without an instance. Ask its administrator for one (nvidia-smi mig -cgi)."

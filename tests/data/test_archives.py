@@ -29,7 +29,16 @@ def link(name: str) -> zipfile.ZipInfo:
 
 
 @pytest.mark.parametrize(
-    "name", ["../outside.txt", "a/../../outside.txt", "/etc/outside.txt", "C:/outside.txt", "..\\outside.txt"]
+    "name",
+    [
+        "../outside.txt",
+        "a/../../outside.txt",
+        "/etc/outside.txt",
+        "C:/outside.txt",
+        "..\\outside.txt",
+        "C:outside.txt",
+        "a/C:outside.txt",
+    ],
 )
 def test_a_zip_that_would_write_outside_is_refused_before_anything_is_written(name, tmp_path):
     path = made(tmp_path / "copy.zip", {"inside.txt": b"1", name: b"2"})

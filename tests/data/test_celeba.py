@@ -10,6 +10,7 @@ import pytest
 
 from helpers.config import ATTRIBUTES, DATA, ROOT
 from helpers.data.celeba import find_layout, open_dataset
+from helpers.data.images import ImageFolder
 from helpers.errors import StudyError
 
 ATTR, PART, IDENT = "list_attr_celeba.txt", "list_eval_partition.txt", "identity_CelebA.txt"
@@ -102,6 +103,20 @@ def test_a_changed_image_changes_the_fingerprint(copy):
     path = sorted((copy / "img_align_celeba").iterdir())[3]
     path.write_bytes(path.read_bytes() + b"\0")
     assert open_dataset(str(copy)).fingerprint != before
+
+
+def test_a_file_that_could_not_be_read_once_is_read_again(copy, monkeypatch):
+    read = ImageFolder.read
+
+    def refused(images, name):
+        if name == "000005.jpg":
+            raise StudyError("permission denied")
+        return read(images, name)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ImageFolder, "read", refused)
+        assert open_dataset(str(copy)).facts["problem"]["000005.jpg"] == "permission denied"
+    assert not open_dataset(str(copy)).facts["problem"].any()
 
 
 @pytest.mark.parametrize("way", ['data_root = "drawn"', "--data-root", "data fetch"])

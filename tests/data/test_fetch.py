@@ -274,9 +274,20 @@ def test_a_file_in_the_way_is_seen_before_anything_is_downloaded(server, target)
 
 def test_a_second_fetch_at_the_same_time_is_told_of_the_first(server, target):
     target.parent.mkdir()
+    digest = hashlib.sha256(server.url.encode()).hexdigest()[:8]
+    staging = target.parent / f".{target.name}-from-{digest}"
+    staging.mkdir()  # the first one's, which is still empty
     with FileLock(target.parent / f".{target.name}.lock"), pytest.raises(StudyError, match="Another download"):
         fetch.fetch(server.url, target)
-    assert not server.asked
+    assert not server.asked and staging.is_dir()
+
+
+def test_a_link_to_a_folder_on_another_disk_is_followed(server, target, tmp_path):
+    target.parent.mkdir()
+    (tmp_path / "large").mkdir()
+    target.symlink_to(tmp_path / "large")
+    assert fetch.fetch(server.url, target) == tmp_path / "large" and target.is_symlink()
+    assert open_dataset(str(target)).split_sizes
 
 
 @pytest.mark.parametrize("md5", [True, False])

@@ -12,6 +12,7 @@ import pytest
 
 from helpers.config import ATTRIBUTES, ROOT, SPLITS
 from helpers.data import cache
+from helpers.data import parquet as parquet_files
 from helpers.data.celeba import find_layout, open_dataset
 from helpers.data.images import ImageZip
 from helpers.data.official import OFFICIAL_SIZES, official_splits
@@ -103,6 +104,30 @@ def test_images_of_a_parquet_file_are_read_in_any_order(copy, dataset):
         assert found.read(name) == dataset.images.read(name)
 
 
+def test_after_a_read_error_no_row_of_a_parquet_file_has_another_row_s_image(copy, monkeypatch):
+    copies.parquet_with_booleans(copy)
+    found = open_dataset(str(copy))
+    images, names = found.images, list(found.annotations.index[found.annotations["split"] == "train"])
+    right = {name: images.read(name) for name in names}
+    parquet_files._streams.clear()
+    advance, calls = parquet_files._Stream.advance, []
+
+    def fail_once(stream):
+        calls.append(stream)
+        if len(calls) == 2:
+            stream._batches = iter(())
+        advance(stream)
+
+    monkeypatch.setattr(parquet_files._Stream, "advance", fail_once)
+    refused = 0
+    for name in names:
+        try:
+            assert images.read(name) == right[name], name
+        except StudyError:
+            refused += 1
+    assert refused == 1
+
+
 def test_a_parquet_file_may_hold_images_as_plain_bytes(copy, dataset):
     copies.parquet_with_booleans(copy)
     from pyarrow import parquet
@@ -163,6 +188,21 @@ def test_two_datasets_in_one_folder_have_to_be_chosen_from(copy, tmp_path):
 def test_drawn_faces_beside_nothing_else_are_not_taken_for_celeba(drawn):
     with pytest.raises(StudyError, match="has no annotations"):
         open_dataset(str(drawn.parent))
+
+
+def test_drawn_faces_in_a_folder_below_are_no_images_of_celeba(drawn, copy):
+    """They have the names of CelebA's images, and would be taken for those that a part of CelebA lacks."""
+    for name in ("list_attr_celeba.txt", "img_align_celeba"):
+        assert (copy / name).exists()
+    shutil.copytree(drawn, copy / "drawn")
+    gone = sorted((copy / "img_align_celeba").iterdir())[:20]
+    for path in gone:
+        path.unlink()
+    found = open_dataset(str(copy), allow_missing=True)
+    assert not found.drawn and len(found.annotations) == len(list((copy / "img_align_celeba").iterdir()))
+    shutil.rmtree(copy / "img_align_celeba")
+    with pytest.raises(StudyError):
+        open_dataset(str(copy), allow_missing=True)
 
 
 def images_alone(root):

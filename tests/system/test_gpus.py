@@ -118,6 +118,8 @@ def test_gpus_that_are_hidden_are_told(machine, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert cuda_problem().startswith("CUDA_VISIBLE_DEVICES=7 names no GPU")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert cuda_problem().startswith("CUDA_VISIBLE_DEVICES is empty, which hides Tesla T4")
 
 
 @pytest.mark.parametrize(

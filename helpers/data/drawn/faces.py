@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 
-from helpers.config import ATTRIBUTE_FILE, ATTRIBUTES, IDENTITY_FILE, IMAGE_FOLDER, PARTITION_FILE
+from helpers.config import ATTRIBUTE_FILE, ATTRIBUTES, DRAWN_MARK, IDENTITY_FILE, IMAGE_FOLDER, PARTITION_FILE
 from helpers.data.drawn.people import Person, Photo, draw_person
 from helpers.data.drawn.photos import draw_photo
 from helpers.data.drawn.portrait import draw_face
@@ -23,7 +24,6 @@ from helpers.system.progress import bar
 from helpers.system.workers import cores, in_order
 
 VERSION = 2  # of the drawing: to be increased when the same seed gives other files
-MARKER = "drawn.json"  # written last: a folder that has it is complete and was made here
 # The positive rates of CelebA's official train split.
 RATES = {"Smiling": 0.4797, "Wearing_Hat": 0.0494, "Male": 0.4194, "Young": 0.7789, "Eyeglasses": 0.0646}
 YOUNG_MEN = 0.65  # the share of the young among men, lower than among women
@@ -51,9 +51,12 @@ def draw_dataset(root: Path, count: int = 2400, seed: int = 0, progress: bool = 
     fresh = None
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
-        _write_dataset(fresh, settings, progress)
-        _put_in_place(fresh, root)
+        with FileLock(root.parent / f".{root.name}.lock"):
+            if _found_settings(root) == settings:  # drawn by another process meanwhile
+                return
+            fresh = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
+            _write_dataset(fresh, settings, progress)
+            _put_in_place(fresh, root)
     except OSError as error:
         raise StudyError(
             f"The faces cannot be drawn into {root} ({error.strerror or error}). Free some space, or name another "
@@ -69,7 +72,7 @@ def _found_settings(root: Path) -> dict | None:
     if not root.exists():
         return None
     try:
-        return json.loads((root / MARKER).read_text(encoding="utf-8"))
+        return json.loads((root / DRAWN_MARK).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         if root.is_dir() and not any(root.iterdir()):
             return None
@@ -99,7 +102,7 @@ def _write_dataset(folder: Path, settings: dict, progress: bool) -> None:
     _write_text(folder / PARTITION_FILE, splits)
     people = (f"{name} {identity}\r\n" for name, identity in plan["identity"].items())
     _write_text(folder / IDENTITY_FILE, people)
-    _write_text(folder / MARKER, [json.dumps(settings) + "\n"])
+    _write_text(folder / DRAWN_MARK, [json.dumps(settings) + "\n"])
 
 
 def _write_text(path: Path, lines) -> None:

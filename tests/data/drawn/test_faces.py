@@ -174,7 +174,7 @@ def test_a_whole_dataset_is_not_drawn_again_but_one_of_other_settings_is(tmp_pat
     faces.draw_dataset(root, COUNT + 1, seed=0, progress=False)
     assert (root / "img_align_celeba/000001.jpg").read_bytes() != b"touched"
     assert json.loads((root / "drawn.json").read_text())["count"] == COUNT + 1
-    assert mine.read_text() == "kept" and [path.name for path in tmp_path.iterdir()] == ["drawn"]
+    assert mine.read_text() == "kept" and {path.name for path in tmp_path.iterdir()} == {"drawn", ".drawn.lock"}
 
 
 @pytest.mark.parametrize("foreign", ["photo.jpg", "drawn.json"])
@@ -192,7 +192,7 @@ def test_a_broken_off_drawing_leaves_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.setattr(faces, "_draw_chunk", stop)
     with pytest.raises(KeyboardInterrupt):
         faces.draw_dataset(tmp_path / "drawn", COUNT, progress=False)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [".drawn.lock"]
 
 
 @pytest.mark.parametrize("count", [-1, 0, 59, 200_001])
