@@ -78,10 +78,11 @@ def main(arguments: list[str] | None = None):
     if options.open_test:
         test = load_split(dataset, "test", device)
         for name in options.arms.split(","):
-            if open_test(arms[name], test):
+            arm = arms[name]
+            if open_test(arm, test):
                 keep()  # whatever happens next, test was seen
-                if name != "course" and "course" in arms:
-                    arms[name]["above_course"] = difference(arms[name], arms["course"], test)["mean_accuracy"]
+            if name != "course" and "course" in arms and "test_opened" in arm and "above_course" not in arm:
+                arm["above_course"] = difference(arm, arms["course"], test)["mean_accuracy"]
     for arm in arms.values():
         compare(arm, arms, valid)
     keep()

@@ -142,9 +142,7 @@ def trained_alike(names: list[str]) -> list[list[str]]:
 
 def job(names: list[str], seed: int, precision: str, root: Path) -> Job:
     """Return the training of `train_together`, for `run_trials`."""
-    teachers = ARMS[names[0]].teachers
-    state = FOLDER / f"{'+'.join(names)}-{seed}-{of_code(*FOLDER.glob(f'{teachers}-*.pt') if teachers else ())}.state"
-    return Job(partial(train_together, names, seed, precision, root), state)
+    return Job(partial(train_together, names, seed, precision, root), FOLDER / f"{'+'.join(names)}-{seed}.state")
 
 
 def of_code(*files: Path) -> str:
@@ -184,6 +182,9 @@ def train_together(
     config = configs[names[0]].but(ema=max(one.ema for one in configs.values()), mirror=False)
     model = build_for(config, train.device)
     look = Look(model, configs, valid)
+    if resume:
+        teachers = FOLDER.glob(f"{first.teachers}-*.pt") if first.teachers else ()
+        resume = resume.with_name(f"{resume.stem}-{of_code(*teachers)}.state")
     if first.all_attributes:
         model.head, train = AllAttributes(model.head), with_all_targets(train, dataset)
     watches = "views" in first.ideas

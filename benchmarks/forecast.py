@@ -79,9 +79,9 @@ def fit(images: np.ndarray, errors: np.ndarray, offset: bool = True, seed: int =
     found = least_squares(images, errors[None], offset)
     fitted, freedom = curve(images, *found[0]), len(errors) - 2 - offset
     student = stats.t.ppf(0.975, freedom) / stats.norm.ppf(0.975)
-    residuals = (errors / fitted - 1) * np.sqrt(len(errors) / freedom) * student
+    residuals = np.log(errors / fitted) * np.sqrt(len(errors) / freedom) * student
     drawn = np.random.default_rng(seed).choice(residuals, (RESAMPLES, len(errors)))
-    return Fit(found[0], least_squares(images, fitted * (1 + drawn), offset))
+    return Fit(found[0], least_squares(images, fitted * np.exp(drawn), offset))
 
 
 def least_squares(images: np.ndarray, errors: np.ndarray, offset: bool) -> np.ndarray:
@@ -215,7 +215,8 @@ def parts(rows: list[dict]) -> dict[str, str]:
         f"![The error against the number of training images](figures/readme/{FIGURE.name})",
         "*Measured on 6,674 valid images (filled), fitted (line) and forecast (dashed), with 95 % intervals.*",
     ]
-    tables = measured_table(rows), fit_table(found), ema_table(rows)
+    tables = [measured_table(rows), fit_table(found)]
+    tables += [ema_table(rows)] if any("difference" in row for row in rows) else []
     return {"scaling": "\n\n".join(tables), "forecast": "\n\n".join(told)}
 
 
@@ -232,7 +233,8 @@ def curves(rows: list[dict]) -> list[dict]:
     """Return the fitted curves with their intervals, from the fewest images measured to all of CelebA, as rows."""
     drawn = []
     for (network, metric), (ours, _) in fits(rows).items():
-        images = np.geomspace(points(rows, network, metric)[0].min(), ALL, DRAWN).round()
+        measured = points(rows, network, metric)[0]
+        images = np.union1d(np.geomspace(measured.min(), ALL, DRAWN).round(), measured)
         each = zip(images, ours.at(images), *ours.interval(images), strict=True)
         names = ("images", "fitted", "low", "high")
         drawn += [{"network": network, "metric": metric} | dict(zip(names, values, strict=True)) for values in each]

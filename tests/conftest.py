@@ -14,7 +14,10 @@ os.environ["CELEBA_STUDY_HOME"] = str(HOME)  # before helpers is imported; the k
 os.environ.setdefault(
     "OMP_WAIT_POLICY", "PASSIVE"
 )  # as the command line sets it; several times faster where cores are shared
-REAL = os.environ.pop("CELEBA_ROOT", "")  # asked for by name, so that no test depends on it unawares
+# The folder of a real copy is asked for by this name, so that no test depends on it unawares. The processes that
+# pytest-xdist starts get it from the first one under a name of its own.
+REAL = os.environ.pop("CELEBA_ROOT", "") or os.environ.get("CELEBA_TESTS_REAL", "")
+os.environ["CELEBA_TESTS_REAL"] = REAL
 os.environ.pop("CELEBA_CACHE", None)
 
 FACES = 300

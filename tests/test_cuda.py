@@ -29,7 +29,7 @@ def noise(count: int) -> Split:
 
 
 def weights_after(steps: int, recorded: bool) -> list[torch.Tensor]:
-    config = Config(lr=0.001, precision="fp32")
+    config = Config(lr=0.001, batch_size=32, precision="fp32")
     model = build_model(0, GPU, 16)
     optimizer = build_optimizer(model, config)
     step = build_step(model, optimizer, config)

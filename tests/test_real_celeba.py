@@ -18,7 +18,18 @@ from helpers.errors import StudyError
 from helpers.evaluation.metrics import decision_scores, entropy
 from helpers.system.files import file_md5
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not os.path.isdir(REAL), reason="$CELEBA_ROOT names no folder")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("real"),
+    pytest.mark.skipif(not os.path.isdir(REAL), reason="$CELEBA_ROOT names no folder"),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache_of_its_own(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CELEBA_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="module")

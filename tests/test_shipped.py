@@ -72,8 +72,10 @@ def test_it_tells_noise_and_plain_colours_from_what_it_was_trained_on(tmp_path):
     assert result.exit_code == 0 and told in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.isdir(REAL), reason="$CELEBA_ROOT names no folder")
-def test_on_real_faces_it_answers_as_well_as_the_benchmark_says(arm):
+def test_on_real_faces_it_answers_as_well_as_the_benchmark_says(arm, tmp_path, monkeypatch):
+    monkeypatch.setenv("CELEBA_CACHE", str(tmp_path))
     valid = load_split(open_dataset(REAL, allow_missing=True), "valid", torch.device("cpu"))
     scores = metrics.scores(predict_logits(load_checkpoint(SHIPPED).model, valid), valid.targets.numpy())
     assert scores["mean_accuracy"] > arm["per_seed"][0]["valid"]["mean_accuracy"] - 0.01  # of another part, another

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import shlex
 import sys
 import time
 from pathlib import Path
@@ -14,7 +13,7 @@ from helpers.config import HOME, NOTEBOOKS
 from helpers.data.celeba import Dataset
 from helpers.errors import Interrupted, StudyError
 from helpers.system.files import file_md5
-from helpers.system.provenance import HELPERS, code_digest, now
+from helpers.system.provenance import HELPERS, code_digest, in_shell, now
 from helpers.system.records import file_digest, read_record, relative, write_record
 
 NOT_USED = {"cli", "report", "__main__.py", "__pycache__"}  # by notebooks, except for `report` by some of them
@@ -29,9 +28,9 @@ class Journal:
     def __init__(self, folder: Path, profile: str):
         self.folder, self.path = folder, folder / "run.json"
         kept = self._read()
-        command = shlex.join(["python", "-m", "helpers", *sys.argv[1:]])
+        command = in_shell(["python", "-m", "helpers", *sys.argv[1:]])
         self.notebooks: dict[str, dict[str, Any]] = kept.get("notebooks", {})
-        self.commands = [*kept.get("commands", []), {"command": command, "started": now()}]
+        self.commands = [*kept.get("commands", []), {"command": command, "arguments": sys.argv[1:], "started": now()}]
         self.profile = profile
 
     def why_execute(self, notebook: str, inputs: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from helpers.cli.kernels import Kernels, start_kernel
 from helpers.cli.pipeline import execute
 from helpers.config import RUNS, check_parameter, check_parameters
-from helpers.errors import StudyError
+from helpers.errors import Interrupted, StudyError
 from helpers.report.comparison import compare_runs
 from helpers.report.html import page_words, to_html
 from helpers.report.markdown import to_docx, to_markdown
@@ -43,7 +43,8 @@ def make_report(
     if (folder / "results" / "07_test.json").is_file():
         _write_card(folder, language)
     kernel = kernels.take(last=True) if kernels else start_kernel()
-    execute("report", values, folder, kernel)
+    if stopped := execute("report", values, folder, kernel):
+        raise Interrupted(stopped, "The report was interrupted. Run the same command again.")
     words = page_words(language)
     about = {
         "title": report_title(run_name, language),

@@ -91,7 +91,7 @@ def _image_files(folder: Path, below: str, depth: int):
     Folders below it that cannot be read are skipped, and so are drawn faces, which have the names of CelebA's images.
     """
     inside = []
-    if below and (folder / DRAWN_MARK).is_file():
+    if below and os.path.isfile(folder / DRAWN_MARK):
         return
     try:
         with os.scandir(folder) as entries:

@@ -1,13 +1,14 @@
 """Facts computed from the results: deviations from the protocol, margins, gaps. The templates only word them."""
 
 import math
-import shlex
 from itertools import pairwise
+from pathlib import Path
 
 from helpers.config import ATTRIBUTES, FACTORS
 from helpers.data.official import OFFICIAL_COPIES, OFFICIAL_SIZES
 from helpers.report.wording import discreet
 from helpers.study import notebook_parameters
+from helpers.system.provenance import in_shell
 from helpers.training.grid_effects import alike_but_for, over_seeds
 
 METRICS = ("mean_accuracy", "exact_match", "micro_f1", "macro_f1")
@@ -341,22 +342,18 @@ def step_command(run_name: str, journal: dict, notebook: str) -> str:
 
     Absolute paths are shortened. A run that was made by hand has no command; "full" is the course's profile.
     """
-    commands = journal.get("commands") or [{"command": f"--profile full --run-name {run_name}"}]
-    words, kept = _words(commands[-1]["command"]), []
+    by_hand = {"arguments": ["--profile", "full", "--run-name", run_name]}
+    words, kept = _words((journal.get("commands") or [by_hand])[-1].get("arguments", [])), []
     for option, value in pairwise(words):
         name = value.partition("=")[0]
         concerns = name.startswith(f"{notebook}.") or name in notebook_parameters(notebook)
         if option in RUN_OPTIONS or (option in ("-p", "--parameter") and concerns):
-            kept += [option, value]
+            kept += [option, f"…/{Path(value).name}" if Path(value).is_absolute() else discreet(value)]
     flags = ["--allow-missing"] if "--allow-missing" in words else []
-    return discreet(shlex.join(["python", "-m", "helpers", "run", *kept, *flags, "--only", notebook]))
+    return in_shell(["python", "-m", "helpers", "run", *kept, *flags, "--only", notebook])
 
 
-def _words(command: str) -> list[str]:
-    """Return the words of a command, with options such as --profile=demo in two words."""
-    try:
-        words = shlex.split(command)
-    except ValueError:  # written by a version that did not quote
-        words = command.split()
-    halves = [word.partition("=") if word.startswith("--") else (word, "", "") for word in words]
+def _words(arguments: list[str]) -> list[str]:
+    """Return the arguments of a command, with options such as --profile=demo as two."""
+    halves = [word.partition("=") if word.startswith("--") else (word, "", "") for word in arguments]
     return [half for option, sign, value in halves for half in ((option, value) if sign else (option,))]

@@ -3,6 +3,8 @@
 import getpass
 import hashlib
 import platform
+import re
+import shlex
 import socket
 import subprocess
 from collections.abc import Iterable
@@ -52,6 +54,17 @@ def _git_commit() -> str:
 def now() -> str:
     """Return the time as an ISO 8601 stamp in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def in_shell(words: Iterable[str]) -> str:
+    """Return a command as one types it in a shell: words with blanks or other signs are in double quotes if possible.
+
+    Single quotes, which `shlex.quote` sets, mean nothing to Windows.
+    """
+    plain, special = re.compile(r"[\w@%+=:,./\\…-]+"), re.compile(r'["$`!]')
+    return " ".join(
+        word if plain.fullmatch(word) else shlex.quote(word) if special.search(word) else f'"{word}"' for word in words
+    )
 
 
 def user() -> str:

@@ -77,6 +77,7 @@ def _run_grid(trials, train, valid, path, recorder, resume, workers, gpus_per_tr
     done, given = read_trials(path), [fingerprint(train), fingerprint(valid), code_digest(ROOMS)]
     left = [trial for trial in trials if _key(trial, given) not in done]
     finished, one_seed = len(trials) - len(left), len({trial.seed for trial in trials}) == 1
+    problem = ""
     for _attempt in range(ATTEMPTS):
         failed = []
         jobs = {trial: Job(functools.partial(run_trial, trial), resume(run_name(trial))) for trial in left}
@@ -84,7 +85,7 @@ def _run_grid(trials, train, valid, path, recorder, resume, workers, gpus_per_tr
             for trial, result in bar(results, total=len(left), desc="grid", unit="trials"):
                 if isinstance(result, Exception):
                     failed.append(trial)
-                    _keep_failure(path, trial, result)
+                    problem = _keep_failure(path, trial, result)
                     continue
                 key, finished = _key(trial, given), finished + 1
                 done[key] = {"key": key, **result}
@@ -98,15 +99,19 @@ def _run_grid(trials, train, valid, path, recorder, resume, workers, gpus_per_tr
         if not (left := failed):
             break
     if len(left) == len(trials):
-        raise StudyError(f"Every trial of the grid failed, {ATTEMPTS} times each. The errors are in {path}.")
+        raise StudyError(
+            f"Every trial of the grid failed, {ATTEMPTS} times each. The errors are in {path}. The last one: {problem}"
+        )
     rows = [done[_key(trial, given)] for trial in trials if _key(trial, given) in done]
     return pd.DataFrame(rows).drop(columns=["key"])
 
 
-def _keep_failure(path: Path, trial: Config, error: Exception):
+def _keep_failure(path: Path, trial: Config, error: Exception) -> str:
+    """Write a failure into the grid's file and the log, and return it in words."""
     message = f"{type(error).__name__}: {error}"
     append_json(path, {"failed": run_name(trial), "error": message})
     line(f"trial {run_name(trial)} failed: {message}")
+    return message
 
 
 def run_name(trial: Config) -> str:

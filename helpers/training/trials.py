@@ -60,6 +60,7 @@ def _result(job: Job, splits: tuple[Split, ...]) -> Any:
     try:
         return job.train(*splits, resume=job.resume)
     except Exception as error:  # any kind: out of memory, a CUDA error, a bug that only one trial shows
-        # The frames of the traceback would keep the network in memory, so the exception has its text only.
+        # The frames of the tracebacks would keep the network in memory, so the exception has their text only.
         error.add_note(traceback.format_exc())
+        error.__cause__ = error.__context__ = None
         return error.with_traceback(None)

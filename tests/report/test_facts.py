@@ -1,6 +1,7 @@
 """The facts of the report, by value: what its words depend on, whatever the language."""
 
 import math
+import shlex
 
 import pytest
 
@@ -186,12 +187,12 @@ def test_failed_checks_and_unfinished_notebooks_are_told():
         ("run --profile quick --allow-missing --author Ada Lovelace", "--profile quick --allow-missing"),
         ("run --profile demo -p 05_grid.max_epochs=3 -p 06_final.seeds=[1]", "--profile demo -p 05_grid.max_epochs=3"),
         ("run --profile=quick -p seed=7 -p first_lr=1e-6", "--profile quick -p seed=7"),
-        ("run --profile demo -p '05_grid.grid_lr=[0.001, 0.01]'", "--profile demo -p '05_grid.grid_lr=[0.001, 0.01]'"),
-        ("run --profile full --data-root '/ada/my celeba'", "--profile full --data-root '…/my celeba'"),
+        ("run --profile demo -p '05_grid.grid_lr=[0.001, 0.01]'", '--profile demo -p "05_grid.grid_lr=[0.001, 0.01]"'),
+        ("run --profile full --data-root '/ada/my celeba'", '--profile full --data-root "…/my celeba"'),
     ],
 )
 def test_the_command_of_a_step_is_that_of_the_run_for_one_notebook(given, step):
-    journal = {"commands": [{"command": f"python -m helpers {given}"}]}
+    journal = {"commands": [{"command": "", "arguments": shlex.split(given)}]}
     assert facts.step_command("demo", journal, "05_grid") == f"python -m helpers run {step} --only 05_grid"
 
 
