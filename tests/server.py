@@ -17,7 +17,7 @@ class Server:
     """
 
     def __init__(self, root: Path):
-        self.root, self.does, self.asked = root, {}, []
+        self.root, self.does, self.asked, self.addresses = root, {}, [], []
         self.retry_after = "0"
         outer = self
 
@@ -40,6 +40,7 @@ class Server:
     def answer(self, request: BaseHTTPRequestHandler):
         path, ranges = request.path.partition("?")[0].lstrip("/"), request.headers.get("Range")
         self.asked.append((path, ranges))
+        self.addresses.append(request.path)
         todo = self.does.get(path, [])
         act = todo if isinstance(todo, str) else todo.pop(0) if todo else "serve"
         if isinstance(act, int):

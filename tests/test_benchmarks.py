@@ -76,10 +76,18 @@ def test_a_ratio_is_that_of_the_medians_and_above_one_where_ours_is_faster(unit,
     assert result["samples_ours"] == our_samples
 
 
-def test_repeats_take_turns_and_the_warm_up_is_dropped(monkeypatch):
-    row = speed.Row("x", "images/s", float, float)
-    samples = speed.measure([row], 3)
-    assert samples == {"x": ([0.0] * 3, [0.0] * 3)}
+def turn(path, side: str) -> float:
+    """Write down whose turn it is, and return how many turns there were before."""
+    with open(path, "a+") as file:
+        file.write(f"{side}\n")
+        file.seek(0)
+        return float(len(file.readlines()) - 1)
+
+
+def test_repeats_take_turns_and_the_warm_up_is_dropped(tmp_path):
+    row = speed.Row("x", "images/s", *(partial(turn, tmp_path / "turns", side) for side in ("plain", "ours")))
+    assert speed.measure([row], 3) == {"x": ([2.0, 4.0, 6.0], [3.0, 5.0, 7.0])}
+    assert (tmp_path / "turns").read_text().split() == ["plain", "ours"] * 4
 
 
 def test_latency_takes_turns_and_drops_its_warm_up():

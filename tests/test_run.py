@@ -18,7 +18,8 @@ from helpers.models.checkpoints import load_checkpoint
 from helpers.models.networks import build_model
 from helpers.run import Run
 from helpers.study import RESULTS
-from helpers.system.records import file_digest
+from helpers.system.files import file_md5
+from helpers.system.records import file_digest, read_arrays
 
 CPU = torch.device("cpu")
 
@@ -102,13 +103,53 @@ def test_a_followed_training_keeps_its_best_and_its_last_epoch(make_run):
 
 
 def test_a_log_takes_a_diverged_epoch_without_a_loss_and_leaves_no_thread(make_run):
-    run, before = make_run("05_grid"), threading.active_count()
+    run, before = make_run("05_grid"), set(threading.enumerate())
     log = run.tensorboard("grid/diverged")
     log({"epoch": 1, "train_loss": None, "val_loss": None, "val_f1": 0.5, "val_acc": 0.5})
-    assert threading.active_count() > before
+    started = set(threading.enumerate()) - before
+    assert started
     del log
     gc.collect()
-    assert threading.active_count() == before
+    for thread in started:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_a_second_log_of_one_name_takes_the_place_of_the_first(make_run):
+    run = make_run("06_final")
+    for _ in range(2):
+        run.tensorboard("final")({"epoch": 1, "val_loss": 0.5})
+    assert len(list((run.folder / "tensorboard" / "final").glob("events.out.tfevents.*"))) == 1
+
+
+def test_only_train_and_valid_are_limited_and_each_by_its_own_parameter(make_run):
+    run = make_run("06_final")
+    run.configure(train_images=20, valid_images=10)
+    assert [len(run.load(split)) for split in ("train", "valid", "test")] == [20, 10, 30]
+
+
+def test_an_opening_of_test_is_written_down_before_the_images_are_read(make_run, monkeypatch):
+    run = make_run("07_test")
+    run.save_checkpoint("best", build_model(0, CPU), 1, {})
+
+    def fail(*given):
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(runs, "load_split", fail)
+    path = run.checkpoints / "best.pt"
+    with pytest.raises(OSError, match="the disk is gone"):
+        run.open_test(CPU, [path])
+    (opening,) = run.test_openings
+    assert opening["checkpoints"] == {str(path): file_md5(path)}
+
+
+def test_the_persons_and_the_second_network_s_logits_come_back(make_run):
+    run, targets = make_run("07_test"), np.eye(3, 5)
+    second = np.arange(15, dtype=np.float32).reshape(3, 5)
+    run.save_logits({"test": -second}, targets, np.array([70, 70, 5]), second)
+    saved = read_arrays(run.results / runs.LOGITS)
+    assert saved["persons"].tolist() == [1, 1, 0] and np.array_equal(saved["second"], second)
+    assert np.array_equal(saved["targets"], targets.astype(bool)) and np.array_equal(saved["test"], -second)
 
 
 def test_saved_logits_come_back_with_their_images_and_not_with_others(make_run, dataset):
@@ -126,7 +167,7 @@ def test_saved_logits_come_back_with_their_images_and_not_with_others(make_run, 
     finish(run)
     with pytest.raises(StudyError, match="07_test ran on another dataset"):  # its labels have changed since
         make_run("appendix").tested()
-    np.savez(run.results / runs.LOGITS, data=np.array("another dataset"), **logits)
+    np.savez(run.results / runs.LOGITS, data=np.array("another dataset"), targets=targets.astype(bool), **logits)
     with pytest.raises(StudyError, match="other data"):
         make_run("appendix").tested()
 

@@ -18,7 +18,7 @@ from helpers import study
 from helpers.cli import kernels, pipeline, planning
 from helpers.cli.planning import Study
 from helpers.config import CHECKPOINTS, RUNS
-from helpers.errors import StudyError
+from helpers.errors import Interrupted, StudyError
 
 
 def planned(*settings, **asked):
@@ -200,7 +200,9 @@ def own_notebooks(monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_failing_notebook_stops_the_run_keeps_its_traceback_and_from_goes_on(own_notebooks, drawn, capsys):
+def test_a_failing_notebook_stops_the_run_keeps_its_traceback_and_from_goes_on(
+    own_notebooks, drawn, capsys, monkeypatch
+):
     with pytest.raises(StudyError, match="05_grid failed: ZeroDivisionError") as caught:
         pipeline.run_study(Study("demo", run_name="stumble"))
     folder = RUNS / "stumble"
@@ -223,8 +225,19 @@ def test_a_failing_notebook_stops_the_run_keeps_its_traceback_and_from_goes_on(o
     assert journal["notebooks"]["05_grid"]["status"] == "done" and len(journal["commands"]) == 2
     told = capsys.readouterr().out
     assert "01_data (1/2): done before" in told and "first" not in told and "second" in told
+    pipeline.run_study(Study("demo", run_name="stumble", start="05_grid"))
+    told = capsys.readouterr().out
+    assert "was asked for" in told and "second" in told and "first" not in told
+    kept = [RUNS / "stumble" / "resume" / "06_final" / "final.pt", RUNS / "stumble" / "results" / "grid.jsonl"]
+    for path in kept:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("an earlier training")
     pipeline.run_study(Study("demo", run_name="stumble", fresh=True))
-    assert "first" in capsys.readouterr().out
+    assert "first" in capsys.readouterr().out and not any(path.exists() for path in kept)
+    monkeypatch.setattr(pipeline, "execute", lambda *given: signal.SIGTERM)  # which came between two cells
+    with pytest.raises(Interrupted, match="interrupted after 01_data"):
+        pipeline.run_study(Study("demo", run_name="stumble", fresh=True))
+    assert "05_grid (2/2)" not in capsys.readouterr().out
 
 
 @pytest.mark.slow

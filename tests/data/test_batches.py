@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from helpers.data import batches
 from helpers.data.batches import Split
+from helpers.data.cache import load_images
 
 
 def test_normalise_maps_bytes_to_minus_one_and_one_and_back():
@@ -85,6 +86,10 @@ def test_a_split_keeps_images_targets_names_and_identities_together(dataset, spl
     rows = dataset.annotations.loc[valid.names]
     assert (rows["identity"].to_numpy() == valid.identities).all()
     assert (rows[["Smiling", "Eyeglasses"]].to_numpy() == valid.targets[:, [0, 4]].numpy()).all()
+    everything = load_images(dataset)
+    for split in (*splits.values(), batches.load_split(dataset, "valid", torch.device("cpu"), 7)):
+        own = everything[dataset.annotations.index.get_indexer(split.names)]
+        assert (split.images.numpy() == own).all(), split.name
     part = valid.subset([3, 1])
     assert part.names == [valid.names[3], valid.names[1]] and torch.equal(part.images[0], valid.images[3])
 

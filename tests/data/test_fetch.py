@@ -114,9 +114,12 @@ def test_a_refusal_is_told_at_once(server, tmp_path, status, reason):
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_server_that_asks_to_wait_is_waited_for(server, tmp_path, status):
-    server.does[FILE] = [status, status]
+def test_a_server_that_asks_to_wait_is_waited_for(server, tmp_path, status, monkeypatch):
+    waited = []
+    monkeypatch.setattr(downloads.time, "sleep", lambda seconds: waited.append(seconds))
+    server.does[FILE], server.retry_after = [status, status], "7"
     assert download(tmp_path / FILE, url=f"{server.url}/{FILE}").is_file()
+    assert waited.count(7) == 2
 
 
 @pytest.mark.parametrize(("times", "retry_after"), [(10, "0"), (1, "3600"), (1, "Wed, 21 Oct 2099 07:28:00 GMT")])
@@ -248,6 +251,7 @@ def test_parts_of_different_addresses_are_not_put_together(server, target, monke
 def test_an_address_with_a_query_keeps_it(server, target):
     fetch.fetch(f"{server.url}/?token=1", target)
     assert (copies.ATTR, None) in server.asked
+    assert all(address.endswith("?token=1") for address in server.addresses)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.config import ATTRIBUTES, SPLITS
@@ -27,12 +27,14 @@ def test_people_who_disagree_with_themselves_are_counted_and_their_minority():
 
 
 @given(st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=6), min_size=1, max_size=8))
+@settings(deadline=None)
 def test_the_minority_is_what_a_majority_vote_within_each_person_would_get_wrong(male):
     expected = sum(min(sum(images), len(images) - sum(images)) for images in male)
     assert labels.label_consistency(people(male)).loc["Male", "minority"] == expected
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(SPLITS)), max_size=12))
+@settings(deadline=None)
 def test_copies_are_those_a_comparison_of_all_pairs_finds(images):
     digests, splits = (pd.Series([image[i] for image in images], dtype=str) for i in (0, 1))
     found = labels.copies(digests, splits)

@@ -204,6 +204,17 @@ def test_a_difference_is_the_first_above_the_second_each_at_its_own_thresholds()
     assert np.allclose(table["value"], next(values) - next(values))
 
 
+def test_a_difference_that_is_of_whole_persons_has_a_wider_interval_over_persons():
+    logits, truth, identities = answers(1000, 25)
+    other = np.where(
+        (identities % 2 == 0)[:, None], -logits, logits
+    )  # wrong where the first is right, for whole persons
+    pair = (other, 0.5), (logits, 0.5)
+    over_persons, over_images = (width(bootstrap_difference(*pair, truth, ids)) for ids in (identities, None))
+    for name in ("loss", "mean_accuracy", "micro_f1"):
+        assert over_persons["overall", name] > 2 * over_images["overall", name]
+
+
 def test_what_is_hard_for_both_cancels_in_the_difference_of_two_nearly_equal_models():
     logits, truth, identities = answers(1000, 50)
     other = logits.copy()

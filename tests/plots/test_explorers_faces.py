@@ -58,6 +58,7 @@ def test_no_face_of_test_can_be_shown(faces, dataset):
             view = draw_page(faces, split, page, **ANYTHING)
             for tile in shown(view):
                 matches = (faces.pixels == tile).all((1, 2, 3))
+                assert matches.any()
                 assert set(dataset.annotations["split"][matches]) <= {split}
 
 

@@ -45,9 +45,11 @@ def test_the_confusion_shows_every_count():
         {"tp": range(1, 6), "fp": range(11, 16), "fn": range(21, 26), "tn": range(31, 36)}, index=list(ATTRIBUTES)
     )
     figure = plots.plot_confusion(counts)
-    words = " ".join(text.get_text() for axis in figure.axes for text in axis.texts)
-    numbers = {int(word) for word in words.replace(",", "").split() if word.isdigit()}
-    assert set(counts.to_numpy().ravel().tolist()) <= numbers
+    for axis, (_, row) in zip(figure.axes, counts.iterrows(), strict=False):
+        cells = {text.get_position(): int(text.get_text().split()[0]) for text in axis.texts}
+        right, down = (sorted({position[i] for position in cells}) for i in (0, 1))
+        found = [[cells[x, y] for x in right] for y in down]
+        assert found == [[row["tn"], row["fp"]], [row["fn"], row["tp"]]], found
 
 
 def test_the_history_marks_the_epoch_with_the_lowest_valid_loss():

@@ -69,7 +69,14 @@ def test_only_the_cells_that_are_new_are_run(tmp_path, trained):
     assert len(trained) == 6 and set(table["lr"]) == {0.001, 0.01}
 
 
-@pytest.mark.parametrize("other", [{"targets": torch.ones(10, 5)}, {"names": ["another"] * 10}])
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"targets": torch.ones(10, 5)},
+        {"names": ["another"] * 10},
+        {"images": torch.ones(10, 3, 64, 64, dtype=torch.uint8)},
+    ],
+)
 def test_other_labels_or_other_images_are_other_trials(tmp_path, trained, other):
     run(tmp_path / "grid.jsonl")
     run(tmp_path / "grid.jsonl", faces=dataclasses.replace(FACES, **other))

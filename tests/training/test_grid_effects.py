@@ -118,7 +118,11 @@ def test_channels_go_on_by_their_ratio_in_eights():
 def test_curves_differ_in_one_factor_alone():
     trials = grid_effects.by_trial(grid(lambda lr, decay, drop, seed: lr)).to_dict("records")
     best = {"lr": 0.001, "weight_decay": 1e-5, "channels_block3": 256, "dropout": 0.0}
-    assert list(grid_effects.curves_by_factor(trials, best, "dropout")) == [0, 0.2]
+    for trial in trials:
+        trial["history"] = [{"epoch": 1, "val_loss": trial["lr"] + trial["weight_decay"] + trial["dropout"]}]
+    curves = grid_effects.curves_by_factor(trials, best, "dropout")
+    found = {value: curve["val_loss"].tolist() for value, curve in curves.items()}
+    assert found == {0: [pytest.approx(0.00101)], 0.2: [pytest.approx(0.20101)]}
 
 
 def test_a_value_whose_trainings_diverged_gets_no_verdict():

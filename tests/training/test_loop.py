@@ -105,11 +105,53 @@ def test_validation_is_measured_on_all_logits_and_leaves_the_mode_as_it_was(vali
 
 def test_the_history_has_one_row_an_epoch_and_is_told_as_it_grows(few, valid):
     seen = []
-    history = loop.fit(
-        build_model(0, CPU, 8), few, valid, config(), measure_on=few, on_epoch=lambda row, model: seen.append(row)
-    )
+
+    def look(row, model):
+        seen.append(row)
+        measured = loop.evaluate(model, valid)
+        expected = [
+            measured["loss"],
+            measured["micro_f1"],
+            measured["mean_accuracy"],
+            loop.evaluate(model, few)["loss"],
+        ]
+        assert [row[name] for name in ("val_loss", "val_f1", "val_acc", "train_eval_loss")] == pytest.approx(expected)
+
+    history = loop.fit(build_model(0, CPU, 8), few, valid, config(), measure_on=few, on_epoch=look)
     assert pd.DataFrame(seen).equals(history) and history["epoch"].tolist() == [1, 2]
     assert {"train_loss", "train_eval_loss", "val_loss", "val_f1", "val_acc"} <= set(history.columns)
+
+
+def test_a_training_sees_augmented_images_unless_told_otherwise(few, valid, monkeypatch):
+    def seen(**options):
+        images = []
+
+        def build_step(model, optimizer, config):
+            return lambda batch, targets: images.append(batch) or torch.zeros(())
+
+        monkeypatch.setattr(loop, "build_step", build_step)
+        loop.fit(build_model(0, CPU, 8), few, valid, config(max_epochs=1), **options)
+        return torch.cat(images)
+
+    plain = seen(augmented=False).flatten(1).sort(0).values
+    assert torch.equal(plain, normalise(few.images).flatten(1).sort(0).values)
+    assert not torch.equal(seen().flatten(1).sort(0).values, plain)
+
+
+def test_a_seed_whose_training_fails_is_no_row(few, valid, monkeypatch):
+    def fail(*given, **named):
+        raise RuntimeError("no more memory")
+
+    monkeypatch.setattr(loop, "_fit_seed", fail)
+    with pytest.raises(RuntimeError, match="no more memory"):
+        loop.fit_seeds([1, 2], few, valid, config())
+
+
+def test_bf16_is_used_where_it_is_asked_for_and_its_logits_are_fp32(few):
+    model = build_model(0, CPU, 8)
+    full, half, auto = (loop.predict_logits(model, few, precision) for precision in ("fp32", "bf16", "auto"))
+    assert half.dtype == np.float32 and not np.array_equal(full, half) and np.allclose(full, half, atol=0.05)
+    assert np.array_equal(full, auto)  # on a CPU
 
 
 def test_a_diverged_training_stops(few, valid):
@@ -126,8 +168,17 @@ def test_a_diverged_training_stops(few, valid):
 
 
 @pytest.mark.slow
-def test_one_cycle_rises_to_the_peak_and_falls_to_nearly_nothing(few, valid):
-    history = loop.fit(build_model(0, CPU, 8), few, valid, config(schedule="one_cycle", lr=0.01, max_epochs=6))
+def test_one_cycle_rises_to_the_peak_and_falls_to_nearly_nothing(few, valid, monkeypatch):
+    settings, rates = config(schedule="one_cycle", lr=0.01, max_epochs=6), []
+    build = loop.build_step
+
+    def build_step(model, optimizer, config):
+        step = build(model, optimizer, config)
+        return lambda *batch: (rates.append(optimizer.param_groups[0]["lr"]), step(*batch))[1]
+
+    monkeypatch.setattr(loop, "build_step", build_step)
+    history = loop.fit(build_model(0, CPU, 8), few, valid, settings)
+    assert rates == loop.learning_rates(settings, len(rates))[:-1]  # the optimizer's own, at every step
     assert history["lr"].max() <= 0.01 and history["lr"].idxmax() in (1, 2) and history["lr"].iloc[-1] < 1e-6
 
 

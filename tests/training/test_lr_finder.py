@@ -135,8 +135,10 @@ def test_all_four_suggestions_on_a_stored_curve_are_those_of_fastai():
 def test_the_first_tenth_is_of_the_steps_planned_as_in_fastai():
     cut = a_curve().iloc[:60]  # diverged there
     whole = cut.iloc[10:-5]
-    expected = lr_finder.steep(whole["lr"].to_numpy(), whole["smoothed"].to_numpy())
-    assert lr_finder.suggest(cut, steps=100).steep == expected
+    lrs, losses = whole["lr"].to_numpy(), whole["smoothed"].to_numpy()
+    found = lr_finder.suggest(cut, steps=100)
+    assert found.steep == lr_finder.steep(lrs, losses) and found.valley == lr_finder.valley(lrs, losses)
+    assert found.valley != lr_finder.suggest(cut, steps=60).valley
 
 
 def test_seeds_share_a_band_as_far_as_all_of_them_got():
@@ -157,3 +159,5 @@ def test_suggestions_leave_out_what_is_not_finite():
     table = pd.DataFrame({"lr": np.geomspace(1e-6, 1, 75), "loss": losses, "smoothed": losses})
     suggestions = lr_finder.suggest(table)
     assert 1e-6 < suggestions.valley < 1 and np.isfinite([suggestions.steep, *suggestions.window]).all()
+    finite = table.dropna().iloc[:60].reset_index(drop=True)
+    assert suggestions.steep == lr_finder.suggest(finite, steps=75).steep
