@@ -56,6 +56,19 @@ def test_what_papermill_passes_is_never_replaced_and_without_a_profile_nothing_i
     assert config.max_epochs == 20 and config.batch_size == 16
 
 
+def test_a_copy_is_opened_as_the_parameters_ask(namespace, copy):
+    from helpers.data.celeba import open_dataset
+
+    whole = open_dataset(str(copy)).annotations
+    names = {split: list(whole.index[whole["split"] == split]) for split in ("train", "test")}
+    images = copy / "img_align_celeba"
+    (images / names["train"][0]).write_bytes((images / names["test"][0]).read_bytes())
+    (images / names["train"][1]).unlink()
+    asked = {"data_root": str(copy), "drop_duplicates": True, "allow_missing": True}
+    dataset = study.start("06_final", namespace | asked)[1]
+    assert dataset.left_out == 1 and dataset.is_subset
+
+
 @pytest.mark.parametrize("profile", ["full", ""])
 def test_the_full_profile_and_none_leave_the_courses_protocol(namespace, profile, capsys):
     assert study.start("06_final", namespace | {"profile": profile})[3].max_epochs == 20

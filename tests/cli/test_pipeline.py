@@ -12,6 +12,7 @@ import nbformat
 import papermill
 import pytest
 from filelock import FileLock
+from nbclient.exceptions import DeadKernelError
 from nbformat.v4 import new_code_cell, new_notebook
 
 from helpers import study
@@ -148,6 +149,11 @@ def test_a_signal_that_the_kernel_ignores_is_not_lost(monkeypatch, tmp_path):
         monkeypatch.setattr(pipeline.papermill, "execute_notebook", executed)
         monkeypatch.setattr(pipeline, "stop_kernel", lambda kernel: child.kill())
         assert pipeline.execute("01_data", {}, tmp_path, kernel) == signal.SIGTERM
+
+
+def test_a_kernel_that_dies_is_told_in_words(tmp_path):
+    told = pipeline._explained(DeadKernelError("Kernel died"), "05_grid", tmp_path / "05_grid.ipynb")
+    assert isinstance(told, StudyError) and "its kernel died, probably because memory ran out" in str(told)
 
 
 def test_a_log_that_cannot_be_written_is_told_before_and_after_the_notebook(monkeypatch, tmp_path):

@@ -135,6 +135,21 @@ def test_a_divergence_names_its_step_its_learning_rate_and_the_epoch_before(few,
     assert "The best epoch before it is 1." in told
 
 
+def test_a_training_on_other_valid_images_or_without_augmentation_begins_anew(few, valid, tmp_path, capsys):
+    def fitted(valid, resume=None, **options):
+        return fit(build_for(config(), torch.device("cpu")), few, valid, config(), resume=resume, **options)
+
+    others = valid.subset(range(len(valid) - 1))
+    cases = [(others, {}, "the valid images"), (valid, {"measure_on": few}, "the measured images")]
+    for images, options, reason in [*cases, (valid, {"augmented": False}, "the augmentation")]:
+        fitted(valid, tmp_path / "a.pt")
+        capsys.readouterr()
+        again, anew = fitted(images, tmp_path / "a.pt", **options), fitted(images, **options)
+        assert f"{reason} changed" in capsys.readouterr().out
+        assert again.drop(columns=TIMES).equals(anew.drop(columns=TIMES))
+        (tmp_path / "a.pt").unlink()
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
