@@ -135,9 +135,9 @@ def measured_table(rows: list[dict]) -> str:
         "|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for size in sorted({row["images"] for row in rows}):
-        of = {name: [r for r in rows if (r["network"], r["images"]) == (name, size)] for name in _names(rows)}
-        first = next(iter(of.values()))[0]
-        seeds = "/".join(str(len(each)) for name, each in of.items() if name in NETWORKS)
+        of = {name: [r for r in rows if (r["network"], r["images"]) == (name, size)] for name in NETWORKS}
+        first = next(row for row in rows if row["images"] == size)
+        seeds = "/".join(str(len(each)) for each in of.values())
         cells = [f"{size:,}", f"{first['persons']:,}" if first["persons"] else "", seeds]
         for name in NETWORKS:
             wanted = (("valid", "mean_accuracy"), ("valid", "loss"), ("train", "loss"))
@@ -161,10 +161,6 @@ def ema_table(rows: list[dict]) -> str:
                 cells.append(f"{value:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})")
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def _names(rows: list[dict]) -> list[str]:
-    return list(dict.fromkeys(row["network"] for row in rows))
 
 
 def _mean(rows: list[dict], split: str, metric: str) -> str:
