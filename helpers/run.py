@@ -298,7 +298,7 @@ class Run:
         saved = read_arrays(self.results / LOGITS)
         logits = {name: saved[name] for name in ("valid", "test")}
         splits = {name: self.load(name) for name in logits}
-        same_labels = np.array_equal(saved.get("targets"), splits["test"].targets.cpu().numpy().astype(bool))
+        same_labels = np.array_equal(saved.get("targets", ()), splits["test"].targets.cpu().numpy().astype(bool))
         if str(saved.get("data")) != self.dataset.fingerprint or not same_labels:
             raise StudyError("07_test ran on another dataset. Set data_root to that dataset, or run 07_test again.")
         return logits, splits
