@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
 
 from helpers.config import ATTRIBUTE_FILE, ATTRIBUTES, DRAWN_MARK, IDENTITY_FILE, IMAGE_FOLDER, PARTITION_FILE
 from helpers.data.drawn.people import Person, Photo, draw_person
@@ -51,11 +50,9 @@ def draw_dataset(root: Path, count: int = 2400, seed: int = 0, progress: bool = 
     fresh = None
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(root.parent / f".{root.name}.lock"):
-            if _found_settings(root) == settings:  # drawn by another process meanwhile
-                return
-            fresh = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
-            _write_dataset(fresh, settings, progress)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
+        _write_dataset(fresh, settings, progress)
+        if _found_settings(root) != settings:  # else another process has drawn them meanwhile, and may read them now
             _put_in_place(fresh, root)
     except OSError as error:
         raise StudyError(

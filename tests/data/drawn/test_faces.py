@@ -174,7 +174,7 @@ def test_a_whole_dataset_is_not_drawn_again_but_one_of_other_settings_is(tmp_pat
     faces.draw_dataset(root, COUNT + 1, seed=0, progress=False)
     assert (root / "img_align_celeba/000001.jpg").read_bytes() != b"touched"
     assert json.loads((root / "drawn.json").read_text())["count"] == COUNT + 1
-    assert mine.read_text() == "kept" and {path.name for path in tmp_path.iterdir()} == {"drawn", ".drawn.lock"}
+    assert mine.read_text() == "kept" and [path.name for path in tmp_path.iterdir()] == ["drawn"]
 
 
 @pytest.mark.parametrize("foreign", ["photo.jpg", "drawn.json"])
@@ -192,7 +192,22 @@ def test_a_broken_off_drawing_leaves_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.setattr(faces, "_draw_chunk", stop)
     with pytest.raises(KeyboardInterrupt):
         faces.draw_dataset(tmp_path / "drawn", COUNT, progress=False)
-    assert [path.name for path in tmp_path.iterdir()] == [".drawn.lock"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_faces_that_another_process_has_drawn_meanwhile_stay(tmp_path, monkeypatch):
+    root, write = tmp_path / "drawn", faces._write_dataset
+
+    def as_another_does(folder, settings, progress):
+        if not root.exists():
+            root.mkdir()
+            write(root, settings, False)
+            (root / "cache").mkdir()
+        write(folder, settings, progress)
+
+    monkeypatch.setattr(faces, "_write_dataset", as_another_does)
+    faces.draw_dataset(root, COUNT, progress=False)
+    assert (root / "cache").is_dir() and [path.name for path in tmp_path.iterdir()] == ["drawn"]
 
 
 @pytest.mark.parametrize("count", [-1, 0, 59, 200_001])
