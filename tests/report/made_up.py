@@ -77,10 +77,10 @@ def effect(factor: str, value, difference: float | None = None, verdict: str | N
     return row | bounds | {"n": 4, "of": "pairs", "verdict": verdict}
 
 
-def a_size(images, measured, fitted) -> dict:
+def a_size(images, measured, fitted, metric="error") -> dict:
     """A row of the scaling study: measured, or of a curve."""
     bounds = {"low": fitted and fitted - 0.01, "high": fitted and fitted + 0.01}
-    return {"network": "course", "metric": "error", "images": images, "measured": measured, "fitted": fitted, **bounds}
+    return {"network": "course", "metric": metric, "images": images, "measured": measured, "fitted": fitted, **bounds}
 
 
 def a_step(arm: str, gain: float | None) -> dict:
@@ -197,7 +197,10 @@ SPECIFIC = {
                 for name, count in (("final", 372997), ("extra", 316453))
             ],
             "steps": [a_step("course", None), a_step("compact", 0.0234), a_step("unknown_here", 0.0001)],
-            "scaling": [a_size(2000, 0.12, None), a_size(53289, 0.06, None), a_size(162770, None, 0.05)],
+            "scaling": [
+                *(a_size(2000, 0.12, None), a_size(53289, 0.06, None), a_size(162770, None, 0.05)),
+                *(a_size(2000, 0.3, None, "loss"), a_size(53289, 0.2, None, "loss")),
+            ],
         },
         "seeds": None,
         "images_per_second": 1234.5,
