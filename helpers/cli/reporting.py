@@ -9,7 +9,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from helpers.cli.kernels import Kernels, start_kernel
 from helpers.cli.pipeline import execute
-from helpers.config import RUNS, check_parameter, check_parameters
+from helpers.config import RUNS, check_parameters
 from helpers.errors import Interrupted, StudyError
 from helpers.report.comparison import compare_runs
 from helpers.report.html import page_words, to_html
@@ -67,7 +67,7 @@ def _write_card(folder: Path, language: str):
 
 def compare(run_names: list[str], formats: tuple[str, ...] = HANDED_IN, language: str = "fr") -> list[Path]:
     """Set runs side by side in a short report beside that of the first, and return the files."""
-    words = page_words(check_parameter("language", language))
+    words = page_words(language)
     text = compare_runs(run_names, language)
     title = words["comparison"].format(runs=words["and"].join(run_names))
     output = new_output("display_data", {"text/markdown": text})
@@ -78,7 +78,6 @@ def compare(run_names: list[str], formats: tuple[str, ...] = HANDED_IN, language
 
 def export_site(run_name: str, language: str = "fr") -> Path:
     """Write the executed notebooks of a run as linked pages in runs/NAME/notebooks, and return the index."""
-    check_parameter("language", language)
     folder = RUNS / run_name
     if not folder.is_dir():
         raise StudyError(f"There is no run {run_name!r}: {folder} does not exist. Run the notebooks first.")

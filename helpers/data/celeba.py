@@ -124,10 +124,8 @@ class Dataset:
         of the files has another size or time, or the zip another directory, when another version decodes, and as long
         as a file cannot be read, which may be a matter of permissions or of the disk.
         """
-        decoded_by = f"{VERSION} {PIL.__version__}"
-        seen = f"{self.fingerprint}\n{self.images.evidence}\n{decoded_by}"
-        seen = hashlib.sha256(seen.encode()).hexdigest()[:16]
-        path = self.cache_folder / f"facts-{seen}.npy"
+        seen = f"{self.fingerprint}\n{self.images.evidence}\n{VERSION} {PIL.__version__}"
+        path = self.cache_folder / f"facts-{hashlib.sha256(seen.encode()).hexdigest()[:16]}.npy"
         facts = load_facts(path, len(self.annotations))
         if facts is None:
             facts = inspect(self.images, list(self.annotations.index))

@@ -11,6 +11,7 @@ from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from traitlets.config import Config
 
+from helpers.config import check_parameter
 from helpers.errors import StudyError
 from helpers.report.fonts import font_css
 from helpers.report.page import finish
@@ -60,7 +61,8 @@ def _css_string(text: str) -> str:
 
 
 def page_words(language: str) -> dict:
-    """Return what a page says beside the text of the report, in French or English."""
+    """Return what a page says beside the text of the report, in French or English; StudyError for another language."""
+    check_parameter("language", language)
     return yaml.safe_load((TEMPLATES / "report" / "export.yaml").read_text(encoding="utf-8"))[language]
 
 

@@ -79,8 +79,8 @@ def fit(
     With `resume`, the state of the training is saved in that file after each epoch, and after the current step if it
     is interrupted (SIGINT, SIGTERM). The next call with the same arguments continues from there and ends
     with the same weights and history as a training without interruption, apart from the times; on a GPU, whose kernels
-    do not add in a fixed order, with nearly the same. An `on_epoch` that
-    keeps something has to have `state_dict` and `load_state_dict` then, as `KeepBest` does; {} is loaded at the start.
+    do not add in a fixed order, with nearly the same. An `on_epoch` that keeps something has to have `state_dict` and
+    `load_state_dict` then, as `KeepBest` does; {} is loaded at the start.
     Raises OutOfMemory if the GPU has too little memory for the batches.
     """
     keep_freed_memory()
