@@ -13,9 +13,9 @@ UV_VERSION := 0.13.9
 demo: setup browser
 	$(PY) -m helpers run --profile demo
 
-# As root, JupyterLab starts only when it is told so. PASSIVE lets waiting threads sleep, as `run` does (see the manual).
+# As root, JupyterLab starts only when it is told so. Threads that wait soon sleep, as in `run` (benchmarks/README.md).
 lab: setup
-	OMP_WAIT_POLICY=PASSIVE $(VENV)/bin/jupyter lab --ServerApp.root_dir="$(CURDIR)" notebooks/01_data.ipynb \
+	OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=10000 $(VENV)/bin/jupyter lab --ServerApp.root_dir="$(CURDIR)" notebooks/01_data.ipynb \
 	  $(if $(filter 0,$(shell id -u)),--allow-root)
 
 # One process per core, with one thread each. Tests of one group share something slow to make, and stay in one process.

@@ -1,16 +1,20 @@
-"""Training steps in fp32 on a CPU, done in several ways: `python benchmarks/cpu.py [--repeats 5] [--compile]`.
+"""Training steps in fp32 on a CPU: `python benchmarks/cpu.py [--repeats 7] [--compile] [--beside 2] [--json FILE]`.
 
 Each way has a process of its own, whose environment and threads it chooses. The ways take turns. Besides the images per
-second, the CPU time per image is measured: it hardly depends on what else runs on the machine.
+second, the CPU time per image is measured: it hardly depends on what else runs on the machine. `--beside 2` keeps two
+other processes computing all the time.
 """
 
 import argparse
+import contextlib
+import json
 import os
 import statistics
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
+from pathlib import Path
 
 import torch
 
@@ -22,8 +26,10 @@ from helpers.training.optim import build_optimizer, train_step
 
 CPU = torch.device("cpu")
 IMAGES = 256  # per sample, rounded up to whole batches
+OURS = "threads that wait soon sleep"
 THREADS = {
-    "waiting threads sleep": {"OMP_WAIT_POLICY": "PASSIVE"},
+    OURS: {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "10000"},
+    "threads that wait sleep at once": {"OMP_WAIT_POLICY": "PASSIVE"},
     "PyTorch's default": {},
     "one thread": {"OMP_NUM_THREADS": "1"},
 }
@@ -35,7 +41,7 @@ class Way:
 
     arch: str
     batch_size: int = 64
-    threads: str = "waiting threads sleep"
+    threads: str = OURS
     channels_last: bool = True
     compiled: bool = False
 
@@ -91,25 +97,64 @@ def started(way: Way) -> ProcessPoolExecutor:
     return pool
 
 
+@contextlib.contextmanager
+def others(count: int):
+    """Keep `count` other processes computing."""
+    processes = [get_context("spawn").Process(target=compute, daemon=True) for _ in range(count)]
+    for process in processes:
+        process.start()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+
+
+def compute():
+    while True:
+        pass
+
+
+def measure(ways: list[Way], repeats: int, images: int) -> list[dict]:
+    """Return the medians of each way; their ratios are to the first one."""
+    pools = [started(way) for way in ways]
+    samples = [[pool.submit(take, images).result() for pool in pools] for _ in range(repeats)]
+    medians = [tuple(map(statistics.median, zip(*taken, strict=True))) for taken in zip(*samples, strict=True)]
+    for pool in pools:
+        pool.shutdown()
+    first_speed, first_cost = medians[0]
+    return [
+        {"way": str(way), "images_per_second": speed, "ratio": speed / first_speed}
+        | {"cpu_ms_per_image": cost, "cpu_ratio": first_cost / cost}
+        for way, (speed, cost) in zip(ways, medians, strict=True)
+    ]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--images", type=int, default=IMAGES, help="per sample")
     parser.add_argument("--compile", action="store_true", help="torch.compile too, which takes minutes")
+    parser.add_argument("--beside", type=int, default=0, help="other processes that compute meanwhile")
+    parser.add_argument("--json", type=Path, help="add the results to this file")
     options = parser.parse_args()
-    print(f"{describe(CPU)}, torch {torch.__version__}, medians of {options.repeats}\n")
+    machine, rows = f"{describe(CPU)}, torch {torch.__version__}", []
+    print(f"{machine}, medians of {options.repeats}, {options.beside} other processes\n")
     print("| way | images/s | ratio | CPU ms per image | ratio |\n|---|--:|--:|--:|--:|")
     for arch in ("course", "compact"):
-        ways = [Way(arch), Way(arch, threads="PyTorch's default"), Way(arch, threads="one thread")]
-        ways += [Way(arch, batch_size=16), Way(arch, batch_size=256), Way(arch, channels_last=False)]
+        ways = [Way(arch), *(Way(arch, threads=threads) for threads in list(THREADS)[1:])]
+        ways += [Way(arch, batch_size=size) for size in (16, 128, 256)] + [Way(arch, channels_last=False)]
         ways += [Way(arch, compiled=True)] if options.compile else []
-        pools = [started(way) for way in ways]
-        samples = [[pool.submit(take, options.images).result() for pool in pools] for _ in range(options.repeats)]
-        medians = [tuple(map(statistics.median, zip(*taken, strict=True))) for taken in zip(*samples, strict=True)]
-        for way, (speed, cost) in zip(ways, medians, strict=True):
-            print(f"| {way} | {speed:.0f} | {speed / medians[0][0]:.2f} | {cost:.2f} | {medians[0][1] / cost:.2f} |")
-        for pool in pools:
-            pool.shutdown()
+        with others(options.beside):
+            found = measure(ways, options.repeats, options.images)
+        for row in found:
+            way, *figures = row.values()
+            print(f"| {way} | {{:.0f}} | {{:.2f}} | {{:.2f}} | {{:.2f}} |".format(*figures))
+        rows += found
+    if options.json:
+        runs = json.loads(options.json.read_text(encoding="utf-8")) if options.json.exists() else []
+        runs.append({"machine": machine, "others": options.beside, "repeats": options.repeats, "rows": rows})
+        options.json.write_text(json.dumps(runs, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -248,9 +248,11 @@ def prepare(
 
 def main() -> int:
     """Run the command line and return its exit status; print a user's mistake as a message, without a traceback."""
-    # Threads that wait for each other sleep. By default they keep a core busy, up to milliseconds per operation, which
-    # makes training several times slower where other programs run too. PyTorch reads this when it is imported.
+    # Threads that wait for each other soon sleep. By default they keep a core busy, up to milliseconds per operation,
+    # which makes training slower where other programs run too. PyTorch's OpenMP reads this when it is imported: GNU's
+    # counts the turns of a waiting loop, others know the first variable only. See benchmarks/cpu.py.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A pipe on Windows may lack characters that are printed: they are escaped, and the command goes on.

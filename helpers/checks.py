@@ -47,6 +47,7 @@ __all__ = [
     "shuffled",
     "targets_are_the_files",
     "train_and_eval_mode_agree",
+    "trained_to_the_end",
 ]
 
 REACH = 0.9  # photographs have nearly black and nearly white pixels, so normalised pixels reach at least this value
@@ -173,7 +174,9 @@ def verdict(rows: list[dict], notebooks: Iterable[str] = ()) -> tuple[str, bool]
     faults += [f"no check was made in {notebook}" for notebook in unchecked]
     passed, beside = sum(row["passed"] is True for row in rows), sum(row["passed"] is None for row in rows)
     remarks = len(failed) - sum(row["severity"] == "fault" for row in failed)
-    counted = f"Checks: {passed} passed, {remarks} remarks, {len(faults)} faults"
+    counts = {"passed": passed, "remark": remarks, "fault": len(faults)}
+    words = [f"{count} {name}{'s' if name != 'passed' and count != 1 else ''}" for name, count in counts.items()]
+    counted = f"Checks: {', '.join(words)}"
     counted += f" ({beside} did not apply)" if beside else ""
     return (f"{counted}: {'; '.join(faults)}. The study is wrong there." if faults else f"{counted}."), not faults
 
@@ -230,7 +233,11 @@ def gradient_stays_in_its_sample(model: nn.Module, images: torch.Tensor) -> Chec
 
 
 def every_parameter_learns(model: nn.Module, train: Split, config: Config) -> Check:
-    """Check that one optimizer step changes every parameter tensor; the step is done on a copy of the model."""
+    """Check that one optimizer step changes every parameter tensor; the step is done on a copy of the model.
+
+    Without weight decay, which would move a parameter that no gradient reaches.
+    """
+    config = config.but(weight_decay=0.0)
     probe = copy.deepcopy(model).train()
     before = {name: parameter.detach().clone() for name, parameter in probe.named_parameters()}
     batches = endless_batches(train, config.batch_size, torch.Generator().manual_seed(config.seed))

@@ -61,7 +61,7 @@ RECIPE = {
     "schedule": "one_cycle",
     "mirror": True,
 }
-"""The training recipe of M8, the same as that of the arm `compact_unaveraged` in benchmarks/accuracy.py.
+"""The training recipe of M8, the same as that of the arm `compact_unaveraged` in benchmarks/arms.py.
 
 `lr` is the peak of the one-cycle schedule, and `weight_decay` is decoupled (AdamW). The recipe has no dropout, no label
 smoothing and no EMA.

@@ -46,8 +46,8 @@ RESULTS = {
     ),
     "07_test": (
         *("checkpoint", "checkpoint_name", "checkpoint_epoch", "trained_on", "trained_seed", "overall", "whole_test"),
-        *("persons", "openings", "intervals", "valid_interval", "majority", "per_attribute", "threshold_gains"),
-        *("comparison", "groups", "gaps"),
+        *("persons", "openings", "intervals", "valid_interval", "majority", "above_majority", "per_attribute"),
+        *("threshold_gains", "comparison", "groups", "gaps"),
     ),
     "appendix": ("calibration", "shortcuts", "likely_errors", "published"),
 }

@@ -11,9 +11,8 @@ import pytest
 
 HOME = Path(tempfile.mkdtemp(prefix="celeba-study-tests-"))
 os.environ["CELEBA_STUDY_HOME"] = str(HOME)  # before helpers is imported; the kernels inherit it
-os.environ.setdefault(
-    "OMP_WAIT_POLICY", "PASSIVE"
-)  # as the command line sets it; several times faster where cores are shared
+for name, value in (("OMP_WAIT_POLICY", "PASSIVE"), ("GOMP_SPINCOUNT", "10000")):
+    os.environ.setdefault(name, value)  # as the command line sets them; faster where cores are shared
 # The folder of a real copy is asked for by this name, so that no test depends on it unawares. The processes that
 # pytest-xdist starts get it from the first one under a name of its own.
 REAL = os.environ.pop("CELEBA_ROOT", "") or os.environ.get("CELEBA_TESTS_REAL", "")

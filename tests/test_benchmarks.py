@@ -138,7 +138,7 @@ def measure(drawn, tmp_path, *options: str) -> dict[str, dict]:
     return {arm["arm"]: arm for arm in json.loads(file.read_text())["arms"]}
 
 
-def test_an_arm_is_trained_once_a_seed_and_test_is_opened_once_when_it_has_them_all(trained, drawn, tmp_path):
+def test_an_arm_is_trained_once_per_seed_and_test_is_opened_once_when_it_has_them_all(trained, drawn, tmp_path):
     course = measure(drawn, tmp_path, "--arms", "course", "--seeds", "1", "--open-test")["course"]
     assert "test_opened" not in course and course["seeds"] == [1]
     course = measure(drawn, tmp_path, "--arms", "course", "--seeds", "1", "2", "--open-test")["course"]

@@ -115,6 +115,10 @@ def test_a_frozen_head_is_a_fault_and_is_named(splits):
     frozen.head.requires_grad_(False)
     check = checks.every_parameter_learns(frozen, splits["train"], CONFIG)
     assert not check.passed and "head.weight, head.bias" in check.told("measured")
+    unread = network()
+    unread.block1.conv.register_forward_hook(lambda *call: 0 * call[-1])  # its gradient is zero
+    check = checks.every_parameter_learns(unread, splits["train"], CONFIG.but(weight_decay=1e-5))
+    assert not check.passed and "block1.conv.weight" in check.told("measured")
 
 
 def test_the_probe_of_the_parameters_leaves_the_model_as_it_was(splits):
@@ -243,8 +247,8 @@ def test_the_verdict_names_faults_and_only_counts_remarks():
         for check in (Check("good", "", "", True), Check("odd", "", "", False, "remark"), Check("bad", "", "", False))
     ]
     line, sound = verdict(rows)
-    assert not sound and "1 passed, 1 remarks, 1 faults: bad (02_baselines)" in line and "odd" not in line
-    assert verdict(rows[:2]) == ("Checks: 1 passed, 1 remarks, 0 faults.", True)
+    assert not sound and "1 passed, 1 remark, 1 fault: bad (02_baselines)" in line and "odd" not in line
+    assert verdict(rows[:2]) == ("Checks: 1 passed, 1 remark, 0 faults.", True)
 
 
 @pytest.mark.parametrize(
@@ -281,7 +285,7 @@ def test_a_scorecard_without_checks_is_not_sound():
     assert not sound and "no check was made in this run" in line
     rows = [{"name": "a", "values": {}, "passed": True, "severity": "fault", "notebook": "01_data"}]
     line, sound = verdict(rows, ["01_data", "05_grid"])
-    assert not sound and "1 faults: no check was made in 05_grid" in line
+    assert not sound and "1 fault: no check was made in 05_grid" in line
     assert verdict(rows, ["01_data"])[1]
 
 

@@ -19,7 +19,7 @@ from helpers.errors import StudyError
 from helpers.study import ORDER, notebook_parameters
 from helpers.system.files import append_json, read_jsons
 from helpers.system.records import read_arrays, read_record, record_digest, write_arrays, write_record
-from helpers.training.grid import read_trials
+from helpers.training.results import read_finished
 
 CHECK = {"name": "a", "expected": "1", "measured": "{x}", "passed": False, "severity": "fault", "notebook": "01_data"}
 CONTENT = {
@@ -56,7 +56,7 @@ def read_all(folder):
     verdict(read_scorecard(folder / "checks.json"), ORDER)
     Journal(folder, "demo").why_execute("01_data", {"parameters": {}, "data": "", "notebook": "", "code": ""})
     assert all(isinstance(record, dict) for record in read_jsons(folder / "log.jsonl"))
-    assert all(trial == {"key": "k", "val_loss": 0.25} for trial in read_trials(folder / "log.jsonl").values())
+    assert all(trial == {"key": "k", "val_loss": 0.25} for trial in read_finished(folder / "log.jsonl").values())
     for read, name in ((read_record, "checks.json"), (read_arrays, "a.npz")):
         try:
             found = read(folder / name)

@@ -10,7 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules=["gradcam", "groups"],
     submod_attrs={
         "bootstrap": ["bootstrap_difference", "bootstrap_scores", "every_interval", "verdict"],
-        "calibration": ["choose_thresholds", "fit_temperatures", "reliability"],
+        "calibration": ["choose_thresholds", "ece_by_chance", "fit_temperatures", "reliability"],
         "label_errors": ["likely_errors"],
         "metrics": [
             "best_constant",

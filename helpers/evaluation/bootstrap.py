@@ -2,12 +2,16 @@
 
 The images of one person are not independent, so whole persons are drawn with replacement (the cluster bootstrap:
 Davison and Hinkley, "Bootstrap Methods and their Application", 1997, section 3.8). Without identities, images are
-drawn. The 95 % intervals go from percentile 2.5 to percentile 97.5. Tables have one row per quantity, indexed by `of`
-("overall" or an attribute) and `metric`, with the columns value, low and high.
+drawn. The 95 % intervals are Hesterberg's expanded percentile intervals ("What Teachers Should Know About the
+Bootstrap", 2015): for many persons they go from percentile 2.5 to percentile 97.5, for few they are as much wider as
+Student's t is. With one person there is none (NaN). Tables have one row per quantity, indexed by `of` ("overall" or an
+attribute) and `metric`, with the columns value, low and high.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -35,7 +39,8 @@ def bootstrap_scores(
     sum of persons. `draw` may set `resamples` (default 1,000) and `seed` (default 0). The expected calibration error
     of a resample is biased upwards, so its interval may lie above its value.
     """
-    return intervals(sums_by_person(_per_image(logits, targets, thresholds), identities), _scores, INDEX, **draw)
+    scores = partial(_scores, occurs=np.any(targets, axis=0))
+    return intervals(sums_by_person(_per_image(logits, targets, thresholds), identities), scores, INDEX, **draw)
 
 
 def every_interval(logits, targets, identities: np.ndarray | None, thresholds=0.5, **draw) -> pd.DataFrame:
@@ -64,13 +69,15 @@ def bootstrap_difference(
     the difficulty of a resample cancels.
     """
     columns = np.column_stack([_per_image(logits, targets, thresholds) for logits, thresholds in (one, other)])
-    half = columns.shape[1] // 2
+    half, scores = columns.shape[1] // 2, partial(_scores, occurs=np.any(targets, axis=0))
     sums = sums_by_person(columns, identities)
-    return intervals(sums, lambda drawn: _scores(drawn[:, :half]) - _scores(drawn[:, half:]), INDEX, **draw)
+    return intervals(sums, lambda drawn: scores(drawn[:, :half]) - scores(drawn[:, half:]), INDEX, **draw)
 
 
 def verdict(difference, lower_is_better: bool = False) -> str:
     """Say in words whether a difference with its interval (`low`, `high`) shows an improvement."""
+    if not math.isfinite(difference["low"]) or not math.isfinite(difference["high"]):
+        return "which has no interval"
     if difference["low"] <= 0 <= difference["high"]:
         return "which cannot be told from chance"
     return "better beyond chance" if (difference["low"] > 0) != lower_is_better else "worse beyond chance"
@@ -81,7 +88,8 @@ def bootstrap_ranking(
 ) -> pd.DataFrame:
     """Return AUROC and average precision of each attribute, and their means as "overall", with intervals.
 
-    The images are sorted by score once; a resample only changes the weight of each image.
+    What is not defined, as in `metrics.per_attribute`, is NaN, and left out of the means. The images are sorted by
+    score once; a resample only changes the weight of each image.
     """
     person, count = number_persons(identities, len(logits))
     columns = zip(np.asarray(logits).T, np.asarray(targets).T, strict=True)
@@ -96,17 +104,21 @@ def bootstrap_ranking(
     drawn = np.concatenate([scores(weights) for weights in draws(count, resamples, seed, at_a_time=20)])
     names = [(of, name) for of in ATTRIBUTES for name in ("auroc", "average_precision")]
     names += [("overall", "auroc"), ("overall", "average_precision")]
-    return _table(_with_means(value), _with_means(drawn), pd.MultiIndex.from_tuples(names, names=["of", "metric"]))
+    defined = ~np.isnan(value[0])  # the same attributes in every resample
+    value, drawn = (_with_means(each, defined) for each in (value, drawn))
+    return _table(value, drawn, pd.MultiIndex.from_tuples(names, names=["of", "metric"]), count)
 
 
-def _with_means(table: np.ndarray) -> np.ndarray:
-    return np.column_stack([table, table[:, 0::2].mean(1), table[:, 1::2].mean(1)])
+def _with_means(table: np.ndarray, defined: np.ndarray) -> np.ndarray:
+    means = [metrics.ratio(table[:, i::2][:, defined[i::2]].sum(1), defined[i::2].sum()) for i in (0, 1)]
+    return np.column_stack([table, *means])
 
 
 class _Ranking:
     """The images of one attribute, from the highest score to the lowest; equal scores form one step."""
 
     def __init__(self, scores: np.ndarray, truth: np.ndarray):
+        self.finite = np.isfinite(scores).all()
         self.order = np.argsort(-scores, kind="stable")
         self.positive = np.asarray(truth, np.float32)[self.order]
         self.ends = np.flatnonzero(np.append(np.diff(scores[self.order]) != 0, True))
@@ -128,7 +140,8 @@ class _Ranking:
             precision = np.divide(tp, predicted, out=np.zeros_like(tp), where=predicted > 0)
             average = (steps * precision).sum(1, dtype=np.float64, keepdims=True) / positives
         average = np.where(negatives > 0, average, np.nan)
-        return np.column_stack([area, average])
+        both = np.column_stack([area, average])
+        return both if self.finite else np.full_like(both, np.nan)
 
 
 def intervals(
@@ -143,7 +156,7 @@ def intervals(
     `sums` (P, K) has one row per person. `statistic` maps the sums of R resamples (R, K) to their values (R, M).
     """
     drawn = np.concatenate([statistic(weights @ sums) for weights in draws(len(sums), resamples, seed)])
-    return _table(statistic(sums.sum(0, keepdims=True)), drawn, index)
+    return _table(statistic(sums.sum(0, keepdims=True)), drawn, index, len(sums))
 
 
 def draws(persons: int, resamples: int, seed: int, at_a_time: int = AT_A_TIME) -> Iterator[np.ndarray]:
@@ -171,11 +184,19 @@ def number_persons(identities: np.ndarray | None, images: int) -> tuple[np.ndarr
     return person, len(names)
 
 
-def _table(value: np.ndarray, drawn: np.ndarray, index: pd.Index) -> pd.DataFrame:
+def _table(value: np.ndarray, drawn: np.ndarray, index: pd.Index, persons: int) -> pd.DataFrame:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a quantity that is NaN in every resample stays NaN
-        low, high = np.nanquantile(drawn, [0.025, 0.975], axis=0)
+        low, high = np.nanquantile(drawn, tails(persons), axis=0) if persons > 1 else (math.nan, math.nan)
     return pd.DataFrame({"value": value[0], "low": low, "high": high}, index=index)
+
+
+def tails(persons: int) -> tuple[float, float]:
+    """Return the quantiles of the resamples at which a 95 % interval begins and ends, for two persons or more."""
+    from scipy import stats  # comes with scikit-learn
+
+    lower = stats.norm.cdf(stats.t.ppf(0.025, persons - 1) * math.sqrt(persons / (persons - 1)))
+    return lower, 1 - lower
 
 
 def _per_image(logits: np.ndarray, targets: np.ndarray, thresholds) -> np.ndarray:
@@ -195,8 +216,12 @@ def _per_image(logits: np.ndarray, targets: np.ndarray, thresholds) -> np.ndarra
     return np.column_stack(columns).astype(np.float64)
 
 
-def _scores(sums: np.ndarray) -> np.ndarray:
-    """Return the values of INDEX (R, M) from the sums (R, K) of the columns of `_per_image`."""
+def _scores(sums: np.ndarray, occurs: np.ndarray) -> np.ndarray:
+    """Return the values of INDEX (R, M) from the sums (R, K) of the columns of `_per_image`.
+
+    `occurs` (5,) says which attributes some image has: their F1 scores are in the macro-F1. In a resample that lacks
+    one of them, it is NaN.
+    """
     images, exact = sums[:, :1], sums[:, 1:2]
     loss, tp, fp, fn, tn, brier = (sums[:, 2 + i * _N : 2 + (i + 1) * _N] for i in range(6))
     by_bin = sums[:, 2 + 6 * _N :].reshape(len(sums), BINS, _N)
@@ -204,7 +229,8 @@ def _scores(sums: np.ndarray) -> np.ndarray:
     accuracy, each_f1 = (tp + tn) / images, metrics.f1(tp, fp, fn)
     precision, recall = (metrics.ratio(tp, tp + wrong) for wrong in (fp, fn))
     micro = metrics.f1(tp.sum(1), fp.sum(1), fn.sum(1))
-    overall = [loss.mean(1), accuracy.mean(1), micro, metrics.mean_defined(each_f1, 1), exact[:, 0] / images[:, 0]]
+    macro = metrics.ratio(np.where(tp + fn > 0, each_f1, np.nan)[:, occurs].sum(1), occurs.sum())
+    overall = [loss.mean(1), accuracy.mean(1), micro, macro, exact[:, 0] / images[:, 0]]
     return np.column_stack(
         [*overall, brier.mean(1), ece.mean(1), loss, accuracy, precision, recall, each_f1, brier, ece]
     )

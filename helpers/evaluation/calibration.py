@@ -28,12 +28,28 @@ def reliability(logits: np.ndarray, targets: np.ndarray, bins: int = BINS) -> pd
     return pd.DataFrame(rows)
 
 
+def ece_by_chance(logits: np.ndarray, seed: int, draws: int = 100) -> np.ndarray:
+    """Return the mean ECE of each attribute (5,) if the probabilities were right, which is due to noise alone.
+
+    The labels are drawn from the probabilities (Vaicenavicius et al., "Evaluating model calibration in classification",
+    2019, call this consistency resampling).
+    """
+    probability, rng = metrics.probabilities(logits), np.random.default_rng(seed)
+    inside = metrics.calibration_bins(probability, BINS)[:, :, None] == np.arange(BINS)  # (N, 5, BINS)
+    total = np.zeros(len(ATTRIBUTES))
+    for _ in range(draws):
+        excess = probability - (rng.random(probability.shape) < probability)
+        total += np.abs(np.einsum("na,nab->ab", excess, inside)).sum(1) / len(probability)
+    return total / draws
+
+
 def fit_temperatures(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Return, for each attribute, the temperature (5,) that minimises the loss of the scaled logits.
 
     Temperature scaling divides the logits by a positive number (Guo et al., "On Calibration of Modern Neural
     Networks", 2017); here each attribute has its own. It changes neither the ranking of the images nor the predictions
-    at the threshold 0.5. The temperature is 1 if all labels are equal or a logit is not finite.
+    at the threshold 0.5. The temperature is 1 if it cannot be told: if all labels are equal, a logit is not finite, or
+    the best value is at the end of the range of the search, as where the logits separate the labels.
     """
     from scipy.optimize import minimize_scalar  # comes with scikit-learn
 
@@ -44,7 +60,8 @@ def fit_temperatures(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
         def loss(logarithm: float) -> float:
             return metrics.bce_loss(scores / np.exp(logarithm), truth)
 
-        return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
+        found = float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
+        return found if 1.01 * TEMPERATURES[0] < found < TEMPERATURES[1] / 1.01 else 1.0
 
     return np.array([best(*pair) for pair in zip(np.asarray(logits, np.float64).T, np.asarray(targets).T, strict=True)])
 

@@ -17,16 +17,19 @@ __all__ = ["alikeness", "examples", "grad_cam", "randomised"]
 def grad_cam(model: nn.Module, images: torch.Tensor, attributes: list[int]) -> np.ndarray:
     """Return one map (B, 64, 64) in [0, 1] per image of the regions that raise the logit of its attribute.
 
-    Selvaraju et al., "Grad-CAM" (2017): the channels of the last feature map with more than one position are weighted
-    by the mean gradient of the logit with respect to them and summed; negative values become 0. `images` are uint8
-    (B, 3, 64, 64); `attributes` has the index of one output per image. Each map is divided by its maximum. A map of
-    zeros means that no region raises the logit.
+    Selvaraju et al., "Grad-CAM" (2017), in the form of Draelos and Carin, "Use HiResCAM instead of Grad-CAM" (2020):
+    the last feature map with more than one position is multiplied by the gradient of the logit with respect to it and
+    summed over the channels; negative values become 0. Grad-CAM takes the mean gradient of each channel. The two are
+    the same for the course's network, which averages over the positions; the compact network weighs each position, and
+    there the mean gradient points to places that it does not read. `images` are uint8 (B, 3, 64, 64); `attributes` has
+    the index of one output per image. Each map is divided by its maximum. A map of zeros means that no region raises
+    the logit.
     """
     network = getattr(model, "network", model).eval()  # of a Mirrored model, the network without the mirror image
     logits, features = _with_features(network, normalise(images))
     chosen = logits[torch.arange(len(images)), torch.as_tensor(attributes, device=logits.device)]
     (gradient,) = torch.autograd.grad(chosen.sum(), features)
-    maps = relu((gradient.mean((2, 3), keepdim=True) * features).sum(1, keepdim=True)).detach()
+    maps = relu((gradient * features).sum(1, keepdim=True)).detach()
     maps = interpolate(maps, size=(IMAGE_SIZE, IMAGE_SIZE), mode="bilinear", align_corners=False)[:, 0]
     return (maps / maps.amax((1, 2), keepdim=True).clamp(min=1e-12)).cpu().numpy()
 

@@ -1,4 +1,4 @@
-"""Comparisons of two checkpoints, of groups of images, and of one attribute's predictions with the other labels."""
+"""Comparisons of splits, checkpoints and groups of images, and of one attribute's logits with the other labels."""
 
 import itertools
 
@@ -9,10 +9,13 @@ from helpers.config import ATTRIBUTES
 from helpers.evaluation.bootstrap import intervals, number_persons, sums_by_person
 from helpers.evaluation.metrics import ratio
 
-__all__ = ["ENOUGH", "gaps", "mcnemar", "shortcuts", "slices"]
+__all__ = ["ENOUGH", "ENOUGH_PERSONS", "gaps", "mcnemar", "shortcuts", "slices", "split_shifts"]
 
 ENOUGH = 30
 """The smallest number of images behind a rate for which its gap may be called the largest."""
+
+ENOUGH_PERSONS = 20
+"""The same for the persons on these images: a bootstrap over few persons has intervals that are too narrow."""
 
 GROUPED_BY = ("Male", "Young")
 FOLDS = 5
@@ -36,6 +39,29 @@ def mcnemar(one: np.ndarray, other: np.ndarray, targets: np.ndarray) -> pd.DataF
     return pd.DataFrame(table, index=pd.Index(ATTRIBUTES, name="attribute"))
 
 
+def split_shifts(labels: np.ndarray, splits: np.ndarray, identities: np.ndarray | None) -> pd.DataFrame:
+    """Return how far the rate of each attribute on valid and on test is from that on train, in standard errors.
+
+    `labels` are 0/1 (N, 5), `splits` (N,) the names of their splits. Indexed by attribute and split; columns shift, the
+    difference of the rates, error, its standard error, and errors = |shift| / error (NaN where the error is 0). The
+    standard errors are those of a ratio over persons (Cochran, "Sampling Techniques", 1977, section 6.4), since whole
+    persons are assigned to the splits; without identities, every image counts as a person.
+    """
+    rates, variances = {}, {}
+    for name in ("train", "valid", "test"):
+        inside = splits == name
+        truth = np.asarray(labels, np.float64)[inside]
+        rates[name] = truth.mean(0)
+        sums = sums_by_person(truth - rates[name], None if identities is None else identities[inside])
+        variances[name] = (sums**2).sum(0) / len(truth) ** 2 * len(sums) / max(1, len(sums) - 1)
+    rows = {}
+    for name in ("valid", "test"):
+        shift, error = rates[name] - rates["train"], np.sqrt(variances[name] + variances["train"])
+        for attribute, values in zip(ATTRIBUTES, zip(shift, error, ratio(abs(shift), error), strict=True), strict=True):
+            rows[attribute, name] = dict(zip(("shift", "error", "errors"), values, strict=True))
+    return pd.DataFrame(rows).T.rename_axis(["attribute", "split"])
+
+
 def groups(targets: np.ndarray) -> dict[str, np.ndarray]:
     """Return a mask (N,) of the images of each group: by the label Male, by the label Young, and by both."""
     truth = np.asarray(targets, bool)
@@ -49,21 +75,23 @@ def slices(predicted: np.ndarray, targets: np.ndarray, identities: np.ndarray | 
     """Return accuracy, true and false positive rate (TPR, FPR) of each attribute in each group, with intervals.
 
     One row per group, rate and attribute. `images` is the denominator of the rate: all images of the group for the
-    accuracy, its positives for the TPR, its negatives for the FPR. A rate over no image is NaN. `predicted` are 0/1
-    predictions (N, 5).
+    accuracy, its positives for the TPR, its negatives for the FPR; `persons` is the number of persons on them (of
+    images, without identities). A rate over no image is NaN. `predicted` are 0/1 predictions (N, 5).
     """
     inside = groups(targets)
     sums = _sums(list(inside.values()), predicted, targets, identities)
     index = pd.MultiIndex.from_product([inside, RATES, ATTRIBUTES], names=["group", "rate", "attribute"])
     table = intervals(sums, lambda drawn: _rates(drawn, len(inside)), index, **draw)
-    return table.assign(images=_denominators(sums.sum(0, keepdims=True), len(inside))[0].astype(int))
+    images, persons = _behind(sums, len(inside))
+    return table.assign(images=images, persons=persons)
 
 
 def gaps(predicted: np.ndarray, targets: np.ndarray, identities: np.ndarray | None, **draw) -> pd.DataFrame:
     """Return the difference of each rate between a group and all other images, with intervals, largest first.
 
     The groups are Male, Young and their four combinations. An attribute is not compared between groups that it
-    defines. `images` is the smaller of the two rates' denominators; gaps with fewer than ENOUGH images come last.
+    defines. `images` is the smaller of the two rates' denominators, and `persons` the smaller number of persons on
+    them. Gaps with fewer than ENOUGH images or ENOUGH_PERSONS persons come last.
     """
     inside = {name: member for name, member in groups(targets).items() if name in GROUPED_BY or "," in name}
     sides = [side for member in inside.values() for side in (member, ~member)]
@@ -75,11 +103,12 @@ def gaps(predicted: np.ndarray, targets: np.ndarray, identities: np.ndarray | No
 
     index = pd.MultiIndex.from_product([inside, RATES, ATTRIBUTES], names=["group", "rate", "attribute"])
     table = intervals(sums, lambda drawn: between(_rates(drawn, len(sides))), index, **draw)
-    counts = _denominators(sums.sum(0, keepdims=True), len(sides)).reshape(len(inside), 2, -1).min(1)
-    table = table.assign(images=counts.ravel().astype(int)).reset_index()
+    images, persons = (counts.reshape(len(inside), 2, -1).min(1).ravel() for counts in _behind(sums, len(sides)))
+    table = table.assign(images=images, persons=persons).reset_index()
     made_by = [a in g for a, g in zip(table["attribute"], table["group"], strict=True)]
     table = table[~np.array(made_by) & table["value"].notna()]
-    table = table.assign(enough=table["images"] >= ENOUGH, size=table["value"].abs())
+    enough = (table["images"] >= ENOUGH) & (table["persons"] >= ENOUGH_PERSONS)
+    table = table.assign(enough=enough, size=table["value"].abs())
     return table.sort_values(["enough", "size"], ascending=False, ignore_index=True).drop(columns="size")
 
 
@@ -107,13 +136,21 @@ def _denominators(sums: np.ndarray, groups: int) -> np.ndarray:
     return np.stack([tp + fp + fn + tn, tp + fn, fp + tn], axis=2).reshape(len(sums), -1)
 
 
+def _behind(sums: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the images in the denominator of each rate, and the persons on them, from the sums per person."""
+    denominators = _denominators(sums, groups)
+    return denominators.sum(0).astype(int), (denominators > 0).sum(0)
+
+
 def shortcuts(logits: np.ndarray, targets: np.ndarray, identities: np.ndarray | None, **draw) -> pd.DataFrame:
     """Return how well the labels of the other four attributes explain each attribute's logit (R² of regressions).
 
-    `labels`: R² of the attribute's label from the other labels, a property of the data. `answers`: R² of the network's
+    `labels`: R² of the attribute's label from the other labels, a property of the data. `logits`: R² of the network's
     logit from the other labels. `beyond_its_label`: the increase of the logit's R² when the other labels are added to
-    the attribute's own label, with its interval low and high. The regressions are linear and cross-validated over
-    FOLDS folds of persons, so that R² is near 0, or negative, where there is nothing to explain.
+    the attribute's own label, with its interval low and high. It is an association, and no proof that the network uses
+    the other attributes: a label is a coarse form of what is seen, and a smile that looks different on men and women
+    moves the logit too. The regressions are linear and cross-validated over FOLDS folds of persons, so that R² is near
+    0, or negative, where there is nothing to explain.
     """
     truth, rows = np.asarray(targets, np.float64), {}
     fold = _folds(identities, len(truth))
@@ -124,7 +161,7 @@ def shortcuts(logits: np.ndarray, targets: np.ndarray, identities: np.ndarray | 
         errors = [_left(own[:, 0], by, fold) for by in (nothing, others)]
         errors += [_left(logit, by, fold) for by in (nothing, others, own, np.column_stack([own, others]))]
         sums = sums_by_person(np.column_stack(errors), identities)
-        table = intervals(sums, _explained, pd.Index(["labels", "answers", "beyond_its_label"]), **draw)
+        table = intervals(sums, _explained, pd.Index(["labels", "logits", "beyond_its_label"]), **draw)
         beyond = table.loc["beyond_its_label"]
         rows[attribute] = table["value"].to_dict() | {"low": beyond["low"], "high": beyond["high"]}
     return pd.DataFrame(rows).T.rename_axis("attribute")

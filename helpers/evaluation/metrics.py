@@ -68,17 +68,12 @@ def f1(tp, fp, fn) -> np.ndarray:
     return ratio(2 * np.asarray(tp, np.float64), 2 * np.asarray(tp, np.float64) + fp + fn)
 
 
-def mean_defined(values: np.ndarray, axis: int | None = None) -> np.ndarray:
-    """Return the mean of the values that are defined (not NaN), or NaN where none is."""
-    defined = ~np.isnan(values)
-    return ratio(np.where(defined, values, 0).sum(axis), defined.sum(axis))
-
-
 def decision_scores(predicted: np.ndarray, targets: np.ndarray) -> dict[str, float]:
     """Return the metrics of 0/1 predictions (N, 5).
 
     Mean accuracy is the mean over images and attributes. Micro-F1 adds up the counts of the five attributes; macro-F1
-    is the mean of the F1 scores that are defined. Exact match is the share of images with all five attributes right.
+    is the mean of the F1 scores of the attributes that some image has. Exact match is the share of images with all five
+    attributes right.
     """
     counts = confusion_counts(predicted, targets)
     tp, fp, fn = (counts[name].to_numpy(float) for name in ("tp", "fp", "fn"))
@@ -86,7 +81,7 @@ def decision_scores(predicted: np.ndarray, targets: np.ndarray) -> dict[str, flo
     return {
         "mean_accuracy": float(right.mean()),
         "micro_f1": float(f1(tp.sum(), fp.sum(), fn.sum())),
-        "macro_f1": float(mean_defined(f1(tp, fp, fn))),
+        "macro_f1": float(ratio(f1(tp, fp, fn)[tp + fn > 0].sum(), (tp + fn > 0).sum())),
         "exact_match": float(right.all(1).mean()),
     }
 

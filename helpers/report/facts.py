@@ -114,18 +114,13 @@ def _images_used(name: str, value, sizes: dict[str, int]):
 
 
 def labels(result: dict) -> dict:
-    """Return the rarest and the commonest attribute, the largest shift in standard errors and the strongest pair."""
-    rates, sizes = result["rates"], result["data"]["split_sizes"]
-    shift = result["largest_shift"]
-    rate = rates["train"][shift["attribute"]]
-    error = math.sqrt(rate * (1 - rate) / sizes[shift["split"]])
-    correlation = result["correlation"]
+    """Return the rarest and the commonest attribute, and the strongest pair."""
+    rates, correlation = result["rates"], result["correlation"]
     pairs = [(a, b) for i, a in enumerate(ATTRIBUTES) for b in ATTRIBUTES[i + 1 :]]
     strongest = max(pairs, key=lambda pair: abs(correlation[pair[0]][pair[1]] or 0))
     return {
         "rarest": min(rates["train"], key=rates["train"].get),
         "commonest": max(rates["train"], key=rates["train"].get),
-        "shift_errors": abs(shift["points"] / 100) / error if error else None,
         "pair": strongest,
         "pair_correlation": correlation[strongest[0]][strongest[1]],
         "pair_together": result["cooccurrence"][strongest[0]][strongest[1]],
@@ -176,7 +171,7 @@ def grid(result: dict) -> dict:
         "next": {edge["factor"]: edge["next"] for edge in result["edges"]},
         "varied": any(len(levels(trials, factor)) > 1 for factor in FACTORS),
         "beyond_noise": [row for row in result["effects"] if row["verdict"] in ("lower", "higher")],
-        "within_noise": [row for row in result["effects"] if row["verdict"] == "within noise"],
+        "not_shown": [row for row in result["effects"] if row["verdict"] == "not shown"],
         "undecided": [row for row in result["effects"] if row["verdict"] == "some diverged"],
         "several_seeds": len(result["seeds"]) > 1,
         "neighbours": {factor: alike_but_for(factor, trials, result["best"]) for factor in FACTORS},
@@ -269,23 +264,25 @@ def _bounds(step: dict, name: str) -> dict:
 
 def test(result: dict) -> dict:
     """Return test compared with valid and with the majority class, overall and per attribute."""
-    valid, scores, majority = result["overall"]["valid"], result["overall"]["test"], result["majority"]
+    valid, scores = result["overall"]["valid"], result["overall"]["test"]
     rows = _by_attribute(result)
     ranked = [row for row in rows if row["f1"] is not None] or rows
     gap = scores["mean_accuracy"] - valid["mean_accuracy"]
     table = _nested(result["intervals"], "of", "metric")
     both = table["overall"]["mean_accuracy"], result["valid_interval"]
-    error = math.hypot(*((row["high"] - row["low"]) / (2 * NORMAL) for row in both))
-    accuracy = table["overall"]["mean_accuracy"]
+    widths = [row["high"] - row["low"] for row in both if row["low"] is not None]
+    error = math.hypot(*widths) / (2 * NORMAL) if len(widths) == 2 else None
+    above = {row["metric"]: row for row in result["above_majority"]}
     return {
-        "beats": _side(accuracy["low"] - majority["mean_accuracy"], accuracy["high"] - majority["mean_accuracy"]),
+        "beats": _side(above["mean_accuracy"]),
+        "above": above["mean_accuracy"],
         "gap": {metric: _less(scores[metric], valid[metric]) for metric in ("loss", *METRICS)},
         "gap_errors": abs(gap) / error if error else None,
-        "gain": {metric: scores[metric] - majority[metric] for metric in METRICS},
+        "gain": {metric: above[metric]["value"] for metric in METRICS},
         "rows": rows,
         "weakest": min(ranked, key=lambda row: row["f1"] or 0),
         "strongest": max(ranked, key=lambda row: row["f1"] or 0),
-        "beaten": [row["attribute"] for row in rows if row["accuracy"] > row["majority"]],
+        "beaten": [row["attribute"] for row in rows if row["accuracy"] > row["majority_accuracy"]],
         "never": [row["attribute"] for row in rows if row["tp"] + row["fp"] == 0],
         "few": [row for row in rows if row["positives"] < FEW],
         "intervals": table,
@@ -298,8 +295,11 @@ def test(result: dict) -> dict:
     }
 
 
-def _side(low: float, high: float) -> str:
-    """Return where an interval is: "above" zero, "below" it, or "around" it."""
+def _side(difference: dict) -> str:
+    """Return where an interval is: "above" zero, "below" it, "around" it, or "none" if there is no interval."""
+    low, high = difference["low"], difference["high"]
+    if low is None or high is None:
+        return "none"
     return "above" if low > 0 else "below" if high < 0 else "around"
 
 
@@ -318,13 +318,11 @@ def _nested(rows: list[dict], outer: str, inner: str) -> dict[str, dict[str, dic
 
 
 def _by_attribute(result: dict) -> list[dict]:
-    """Return the test's rows per attribute, with positives, accuracy of the majority class and F1 on valid added."""
+    """Return the test's rows per attribute, with the number of positives and the F1 on valid added."""
     valid = {row["attribute"]: row["f1"] for row in result["per_attribute"]["valid"]}
     rows = []
     for row in result["per_attribute"]["test"]:
-        positives, negatives = row["tp"] + row["fn"], row["fp"] + row["tn"]
-        majority = max(positives, negatives) / (positives + negatives)
-        rows.append(row | {"positives": positives, "majority": majority, "valid_f1": valid[row["attribute"]]})
+        rows.append(row | {"positives": row["tp"] + row["fn"], "valid_f1": valid[row["attribute"]]})
     return rows
 
 

@@ -227,7 +227,7 @@ def steps(source: Source) -> Drawn:
         "steps": w.number(len(measured), 0),
         "best": measured.loc[best, "adds"],
         "gain": w.number(100 * measured.loc[best, "gain"], 2, signed=True),
-        "pays": w.number((measured["verdict"] == "pays").sum(), 0),
+        "improving": w.number((measured["verdict"] == "improves").sum(), 0),
     }
     return plots.plot_steps(table, w), values
 

@@ -83,6 +83,7 @@ def model_card(
             attributes=ATTRIBUTES,
             parameters=count_parameters(checkpoint.model),
             mflop=forward_flop(checkpoint.model) / 1e6,
+            mirror=checkpoint.content["config"].get("mirror", False),
             official=OFFICIAL_SIZES,
             openings=openings,
             notes=notes,

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from helpers.config import ATTRIBUTES, ROOT
@@ -35,32 +36,42 @@ def measured_steps(path: Path = ACCURACY) -> pd.DataFrame:
 
     Columns: adds (in words), over (the arm that it is compared with), seeds (their number), accuracy and loss (means
     over the seeds), compared (the number of seeds that both arms have); gain, gain_low, gain_high (difference of
-    accuracy) and change, change_low, change_high (of loss), with 95 % intervals over persons; verdict ("pays",
-    "costs", "mixed" or "not beyond chance"). The first arm is compared with none, so its differences are missing.
+    accuracy) and change, change_low, change_high (of loss), with 95 % intervals over persons; verdict. The first arm is
+    compared with none, so its differences are missing.
+
+    The verdict is "improves" or "worsens" if accuracy or loss changes beyond two 95 % intervals, that over persons and
+    Student's over the seeds; "both" if one of them improves and the other worsens; else "not shown". With one seed,
+    which tells nothing of another training, it is "one seed".
     """
-    rows = []
-    for arm in json.loads(path.read_text(encoding="utf-8"))["arms"]:
+    rows, arms = [], {arm["arm"]: arm for arm in json.loads(path.read_text(encoding="utf-8"))["arms"]}
+    for arm in arms.values():
         row = {"arm": arm["arm"], "adds": arm["adds"], "over": arm["over"], "seeds": len(arm["seeds"])}
         row |= {"accuracy": arm["valid_mean_accuracy"], "loss": arm["valid_loss"]}
         for name, metric in (("gain", "mean_accuracy"), ("change", "loss")):
             bounds = arm.get("gain", {}).get(metric, {})
             row |= {f"{name}{end}": bounds.get(key) for key, end in (("value", ""), ("low", "_low"), ("high", "_high"))}
-        row["verdict"] = _verdict(row) if "gain" in arm else None
+        row["verdict"] = _verdict(row, arm, arms[arm["over"]]) if "gain" in arm else None
         row["compared"] = len(arm["gain"]["seeds"]) if "gain" in arm else 0
         rows.append(row)
     return pd.DataFrame(rows).set_index("arm")
 
 
-def _verdict(row: dict) -> str:
-    """Return whether a step improves accuracy or loss ("pays"), worsens one ("costs"), or does both ("mixed").
+def _verdict(row: dict, arm: dict, over: dict) -> str:
+    if len(arm["gain"]["seeds"]) < 2:
+        return "one seed"
+    gain, change = (_over_seeds(arm, over, metric) for metric in ("mean_accuracy", "loss"))
+    better = min(row["gain_low"], gain[0]) > 0 or max(row["change_high"], change[1]) < 0
+    worse = max(row["gain_high"], gain[1]) < 0 or min(row["change_low"], change[0]) > 0
+    return {(True, False): "improves", (False, True): "worsens", (True, True): "both"}.get((better, worse), "not shown")
 
-    A change counts only if its interval excludes zero.
-    """
-    better = row["gain_low"] > 0 or row["change_high"] < 0
-    worse = row["gain_high"] < 0 or row["change_low"] > 0
-    return {(True, False): "pays", (False, True): "costs", (True, True): "mixed"}.get(
-        (better, worse), "not beyond chance"
-    )
+
+def _over_seeds(arm: dict, over: dict, metric: str) -> tuple[float, float]:
+    """Return Student's 95 % interval of the difference between two arms, over the seeds that both have."""
+    from scipy import stats  # a dependency of scikit-learn
+
+    one, other = ({row["seed"]: row["valid"][metric] for row in each["per_seed"]} for each in (arm, over))
+    differences = [one[seed] - other[seed] for seed in arm["gain"]["seeds"]]
+    return stats.t.interval(0.95, len(differences) - 1, np.mean(differences), stats.sem(differences))
 
 
 def measured_scaling(path: Path = SCALING) -> pd.DataFrame:

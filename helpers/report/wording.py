@@ -33,6 +33,7 @@ def filters(language: str) -> dict[str, Callable]:
         "signed": partial(fixed, signed=True),
         "points": points,
         "plural": plural,
+        "ordinal": ordinal,
         "percent": percent,
         "small": small,
         "power": power,
@@ -70,6 +71,11 @@ def points(value: float, digits: int = 2, *, language: str) -> str:
     """Return a difference of fractions in percentage points, with its sign: −0,94 point or −0.94 points."""
     value = round(100 * value, digits)
     return f"{fixed(value, digits, signed=True, language=language)}{NBSP}{_agreed(value, 'point', 'points', language)}"
+
+
+def ordinal(number: int, *, language: str) -> str:
+    """Return the rank of an epoch, as HTML: 1<sup>re</sup>, 2<sup>e</sup> in French; English says "number 2"."""
+    return f"{number}<sup>{'re' if number == 1 else 'e'}</sup>" if language == "fr" else str(number)
 
 
 def plural(value: float, one: str, many: str, digits: int = 0, *, language: str) -> str:
@@ -111,7 +117,9 @@ def duration(seconds: float, *, language: str) -> str:
 def date(stamp: str, *, language: str) -> str:
     """Return an ISO time stamp as a date with the time in UTC, in the language's usual form."""
     moment = datetime.fromisoformat(stamp).astimezone(UTC)
-    return f"{day(stamp, language=language)}{' à' if language == 'fr' else ','} {moment:%H:%M} UTC"
+    if language == "fr":
+        return f"{day(stamp, language=language)} à {moment:%H}{NBSP}h{NBSP}{moment:%M} UTC"
+    return f"{day(stamp, language=language)}, {moment:%H:%M} UTC"
 
 
 def day(stamp: str, *, language: str) -> str:

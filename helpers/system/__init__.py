@@ -3,11 +3,4 @@
 It may import only `errors` and `config`.
 """
 
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "devices": ["choose_device", "set_seed"],
-    },
-)
+__all__: list[str] = []  # the notebooks need none of it

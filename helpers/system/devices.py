@@ -33,14 +33,22 @@ def cuda_problem() -> str:
     """Return sentences that say why CUDA cannot be used and what to install, or an empty string if it can."""
     if torch.version.cuda is None or not torch.cuda.is_available():
         return _no_cuda(torch.version.cuda, nvidia_driver())
-    capability = torch.cuda.get_device_capability()
+    usable = [_has_kernels(torch.cuda.get_device_capability(number)) for number in range(torch.cuda.device_count())]
+    if usable[0]:
+        return ""
+    capability, driver = torch.cuda.get_device_capability(0), nvidia_driver()
+    advice = f" {wheel_to_install(capability, driver.cuda)}" if driver else ""
+    if any(usable):
+        number = usable.index(True)
+        advice = f" It has kernels for {torch.cuda.get_device_name(number)}: set CUDA_VISIBLE_DEVICES={number}."
+    name = torch.cuda.get_device_name(0)
+    return f"this torch build has no kernels for {name} (compute capability {_dotted(capability)}).{advice}"
+
+
+def _has_kernels(capability: tuple[int, int]) -> bool:
+    """Return whether this torch build has kernels for a GPU; they also run on later GPUs of the same major version."""
     built_for = [tuple(divmod(int(arch.split("_")[1].rstrip("af")), 10)) for arch in torch.cuda.get_arch_list()]
-    # Kernels also run on later GPUs of the same major version.
-    if built_for and not any(major == capability[0] and minor <= capability[1] for major, minor in built_for):
-        name, driver = torch.cuda.get_device_name(), nvidia_driver()
-        advice = f" {wheel_to_install(capability, driver.cuda)}" if driver else ""
-        return f"this torch build has no kernels for {name} (compute capability {_dotted(capability)}).{advice}"
-    return ""
+    return not built_for or any(major == capability[0] and minor <= capability[1] for major, minor in built_for)
 
 
 def _no_cuda(built_for: str | None, driver: Driver | None) -> str:

@@ -8,13 +8,14 @@ from functools import cache
 
 QUERY = ("--query-gpu=name,compute_cap,mig.mode.current,driver_version", "--format=csv,noheader")
 OLDEST_DRIVER = (12, 0)  # the CUDA version of the oldest driver that runs the torch builds below
-# The builds of torch >= 2.9: the compute capabilities of their kernels, and the CUDA version that the driver needs.
-# A driver runs all builds of its major version of CUDA and of earlier ones. The capabilities are those of
-# tools/pkg-helpers/pytorch_pkg_helpers/cuda.py in pytorch/test-infra.
+# The builds of torch, newest first: the compute capabilities of their kernels, the CUDA version that the driver needs,
+# and the last release of torch with this build ("" where new releases have it). A driver runs all builds of its major
+# version of CUDA and of earlier ones. From the support matrix in PyTorch's RELEASE.md, and from its issues 178665 (no
+# CUDA 12.8 from torch 2.12 on) and 190385 (no CUDA 12.6 from torch 2.15 on).
 BUILDS = (
-    ("cu130", (7, 5), (12, 0), (13, 0)),
-    ("cu128", (7, 0), (12, 0), (12, 0)),
-    ("cu126", (5, 0), (9, 0), (12, 0)),
+    ("cu130", (7, 5), (12, 0), (13, 0), ""),
+    ("cu126", (5, 0), (9, 0), (12, 0), "2.14"),
+    ("cu128", (7, 5), (12, 0), (12, 0), "2.11"),
 )
 
 
@@ -68,14 +69,15 @@ def _version(text: str) -> tuple[int, int]:
 
 def wheel_to_install(capability: tuple[int, int], cuda: tuple[int, int]) -> str:
     """Return a sentence that names the build of torch for a GPU and the CUDA version of its driver."""
-    fitting = [build for build, first, last, _ in BUILDS if first <= capability and capability[0] <= last[0]]
+    fitting = [build for build in BUILDS if build[1] <= capability and capability[0] <= build[2][0]]
     if not fitting:
         newer = capability > BUILDS[0][2]
         return "Install a newer torch." if newer else "No torch build of today supports this GPU."
-    for build, _, _, needed in BUILDS:
-        if build in fitting and needed <= cuda:
+    for build, _, _, needed, last in fitting:
+        if needed <= cuda:
+            release = f"torch {last} or older as" if last else "the torch wheel"
             return (
-                f"Install the torch wheel +{build} (CUDA {build[2:4]}.{build[4]}), with the torchvision of the same "
-                "build; pytorch.org/get-started has the command."
+                f"Install {release} +{build} (CUDA {build[2:4]}.{build[4]}), with the torchvision of the same build; "
+                "pytorch.org/get-started/previous-versions has the command."
             )
     return f"Update the NVIDIA driver to one for CUDA {OLDEST_DRIVER[0]} or later."

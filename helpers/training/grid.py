@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import hashlib
 import itertools
 import json
 import math
@@ -10,18 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
-from filelock import FileLock, Timeout
 
 from helpers.config import FACTORS, Config
 from helpers.data.batches import Split
 from helpers.errors import StudyError
 from helpers.models.networks import build_for, count_parameters, forward_flop
-from helpers.system.files import append_json, read_jsons
+from helpers.system.files import append_json
 from helpers.system.progress import bar, line
-from helpers.system.provenance import code_digest
-from helpers.system.records import record_digest
 from helpers.training.loop import fit
-from helpers.training.state import ROOMS, fingerprint, settings
+from helpers.training.results import Finished, only_writer
 from helpers.training.trials import Job, run_trials
 
 ATTEMPTS = 2  # per trial, before it is left out of the results
@@ -58,24 +54,13 @@ def run_grid(
     called with every row of a finished trial's history, or None. Raises StudyError if every trial failed, or if another
     process is training this grid.
     """
-    with _only_one(path):
+    with only_writer(path):
         return _run_grid(trials, train, valid, path, recorder, resume, workers, gpus_per_trial)
 
 
-@contextlib.contextmanager
-def _only_one(path: Path):
-    """Lock a grid's file; StudyError if another process has locked it. The lock ends with the process that holds it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(f"{path}.lock", timeout=0):
-            yield
-    except Timeout as error:
-        raise StudyError(f"Another process is training the grid in {path}. Wait until it ends, or stop it.") from error
-
-
 def _run_grid(trials, train, valid, path, recorder, resume, workers, gpus_per_trial) -> pd.DataFrame:
-    done, given = read_trials(path), [fingerprint(train), fingerprint(valid), code_digest(ROOMS)]
-    left = [trial for trial in trials if _key(trial, given) not in done]
+    done = Finished(path, train, valid)
+    left = [trial for trial in trials if trial not in done]
     finished, one_seed = len(trials) - len(left), len({trial.seed for trial in trials}) == 1
     problem = ""
     for _attempt in range(ATTEMPTS):
@@ -87,9 +72,8 @@ def _run_grid(trials, train, valid, path, recorder, resume, workers, gpus_per_tr
                     failed.append(trial)
                     problem = _keep_failure(path, trial, result)
                     continue
-                key, finished = _key(trial, given), finished + 1
-                done[key] = {"key": key, **result}
-                append_json(path, done[key] | {"digest": record_digest(done[key])})
+                finished += 1
+                done.add(trial, result)
                 if state := jobs[trial].resume:
                     state.unlink(missing_ok=True)
                 if record := recorder(trial_name(trial) if one_seed else run_name(trial)):
@@ -102,8 +86,7 @@ def _run_grid(trials, train, valid, path, recorder, resume, workers, gpus_per_tr
         raise StudyError(
             f"Every trial of the grid failed, {ATTEMPTS} times each. The errors are in {path}. The last one: {problem}"
         )
-    rows = [done[_key(trial, given)] for trial in trials if _key(trial, given) in done]
-    return pd.DataFrame(rows).drop(columns=["key"])
+    return pd.DataFrame([done[trial] for trial in trials if trial in done])
 
 
 def _keep_failure(path: Path, trial: Config, error: Exception) -> str:
@@ -122,21 +105,6 @@ def run_name(trial: Config) -> str:
 def _in_words(result: dict) -> str:
     loss = "diverged" if result["val_loss"] is None else f"valid loss {result['val_loss']:.4f}"
     return f"{loss}, micro-F1 {result['val_f1']:.4f} ({result['seconds']:.0f} s)"
-
-
-def _key(trial: Config, given: list[str]) -> str:
-    """Return a hash of the trial's parameters and of what is given to all trials; names and places do not count."""
-    return hashlib.sha256(json.dumps([settings(trial), given], sort_keys=True).encode()).hexdigest()[:16]
-
-
-def read_trials(path: Path) -> dict[str, dict]:
-    """Return the finished trials by key, without failed ones and without those whose line was damaged or changed."""
-    trials = {}
-    for trial in read_jsons(path):
-        digest = trial.pop("digest", None)
-        if "key" in trial and digest == record_digest(trial):
-            trials[trial["key"]] = trial
-    return trials
 
 
 def trial_name(config: Config) -> str:

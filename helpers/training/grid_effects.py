@@ -78,8 +78,9 @@ def factor_effects(trainings: pd.DataFrame) -> pd.DataFrame:
     lowest value: difference, its 95 % interval (low, high), the sample of the interval (n, of) and verdict.
 
     The difference is the mean over pairs of trainings that agree in the seed and all other factors. With several
-    seeds, the interval is Student's t over the mean difference of each seed, and the verdict is "lower", "higher" or
-    "within noise". With one seed, the interval is over the pairs, which does not include the noise from seed to seed,
+    seeds, the interval is Student's t over the mean difference of each seed (trials of one seed that differ little have
+    nearly the same noise, so they do not count as independent), and the verdict is "lower", "higher" or
+    "not shown". With one seed, the interval is over the pairs, which does not include the noise from seed to seed,
     so the verdict is "one seed". It is "some diverged" if pairs are missing because a training diverged.
     """
     table = by_trial(trainings)
@@ -102,7 +103,7 @@ def _difference(trainings: pd.DataFrame, factor: str, value, reference) -> dict:
     by_seed = differences.groupby("seed").mean()
     several = trainings["seed"].nunique() > 1
     mean, reach, count = _interval(by_seed if several else differences)
-    told = ("lower" if mean < 0 else "higher") if abs(mean) > reach else "within noise"
+    told = ("lower" if mean < 0 else "higher") if abs(mean) > reach else "not shown"
     verdict = "some diverged" if lost else told if several else "one seed"
     return {
         "difference": mean,

@@ -22,6 +22,7 @@ from helpers.models.networks import build_for
 from helpers.system import progress
 from helpers.system.devices import autocast, keep_freed_memory
 from helpers.training.optim import build_step, learning_rates, set_lr
+from helpers.training.results import Finished, only_writer
 from helpers.training.state import Saver, StateFile, TrainingState, identity
 from helpers.training.trials import Job, run_trials
 
@@ -149,35 +150,47 @@ def fit_seeds(
     train: Split,
     valid: Split,
     config: Config,
+    path: Path | None = None,
     resume: Callable[[str], Path | None] = lambda name: None,
     workers: str = "none",
     gpus_per_trial: float = 1.0,
 ) -> pd.DataFrame:
     """Train the network once per seed; return one row per seed: seed, epoch, and `every_score` on valid.
 
-    The scores are those of the epoch with the lowest valid loss; they are missing if the training diverged. All seeds
-    use the same images; the initial weights, the order, the augmentation and the dropout depend on the seed.
-    `resume(name)` returns the file in which the state of a training is kept, as for `fit`. `workers` and
+    The scores are those of the epoch with the lowest valid loss. A training that diverged has none, and one that the
+    user stopped has no row. All seeds use the same images; the initial weights, the order, the augmentation and the
+    dropout depend on the seed.
+    `path` is a JSONL file with one line per finished training, which is then not done again; only this process writes
+    to it. `resume(name)` returns the file in which the state of a training is kept, as for `fit`. `workers` and
     `gpus_per_trial` say where the networks are trained, as for `run_trials`. If a training fails, its exception is
-    raised.
+    raised when the others have ended.
     """
-    names = {seed: f"seed {seed}" for seed in seeds}
-    jobs = {seed: Job(partial(_fit_seed, config.but(seed=seed)), resume(name)) for seed, name in names.items()}
-    rows = {}
-    with contextlib.closing(run_trials(jobs, (train, valid), config.device, workers, gpus_per_trial)) as results:
-        for seed, row in results:
-            if isinstance(row, Exception):
-                raise row
-            rows[seed] = row
-    return pd.DataFrame([rows[seed] for seed in names])
+    with only_writer(path) if path else contextlib.nullcontext():
+        done = Finished(path, train, valid)
+        configs = [config.but(seed=seed) for seed in dict.fromkeys(seeds)]
+        jobs = {
+            each: Job(partial(_fit_seed, each), resume(f"seed {each.seed}")) for each in configs if each not in done
+        }
+        failures = []
+        with contextlib.closing(run_trials(jobs, (train, valid), config.device, workers, gpus_per_trial)) as results:
+            for each, row in results:
+                if isinstance(row, Exception):
+                    failures.append(row)
+                elif row:
+                    done.add(each, row)
+    if failures:
+        raise failures[0]
+    return pd.DataFrame([done[each] for each in configs if each in done]).apply(pd.to_numeric)
 
 
 def _fit_seed(config: Config, train: Split, valid: Split, resume: Path | None) -> dict:
-    """Train one network; return the row of its seed."""
+    """Train one network; return the row of its seed, which is empty if the user stopped the training."""
     model, best = build_for(config, train.device), KeepBest()
-    fit(model, train, valid, config, on_epoch=best, label=f"seed {config.seed}", resume=resume)
-    if best.row is None:
+    history = fit(model, train, valid, config, on_epoch=best, label=f"seed {config.seed}", resume=resume)
+    if not math.isfinite(history["train_loss"].iloc[-1]) or best.row is None:
         return {"seed": config.seed}
+    if len(history) < config.max_epochs:
+        return {}
     best.restore(model)
     return {"seed": config.seed, "epoch": best.row["epoch"], **every_score(model, valid, config.precision)}
 

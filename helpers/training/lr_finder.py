@@ -79,7 +79,7 @@ def valley(lrs: np.ndarray, losses: np.ndarray) -> float:
         higher = losses[:i] > losses[i]
         lengths[i] += (lengths[:i][higher]).max(initial=0)
     end = int(lengths.argmax())
-    start = end - int(lengths[end]) if end else 0  # no loss is lower than an earlier one
+    start = max(0, end - int(lengths[end]))  # fastai's start; the sequence may begin later, after other losses
     third = (end - start) / 3
     return float(lrs[start + int(third) + int(third / 2)])
 

@@ -25,8 +25,9 @@ from helpers.system.interrupts import Interruption
 from helpers.system.progress import PLAIN
 from helpers.system.workers import cores
 
-RETRIES = 3  # of a training whose worker process or node died
-SECONDS_TO_SAVE = 60  # for the trainings that are interrupted
+RETRIES = 3  # of a training whose worker process or node died, or was killed for want of memory
+MEMORY = 2**30  # bytes that a training needs on its worker, for PyTorch and a batch
+SECONDS_TO_SAVE = 600  # for interrupted trainings: one that measures its network on a large valid split ends that first
 SPARE_STORE = 200 * 2**20  # bytes of the object store besides the images: targets, names, code, results
 
 
@@ -41,14 +42,13 @@ def run_on_ray(
     interruption = Interruption()
     with connected(sum(split.images.nbytes for split in splits)) as ray:
         share = _gpu_share(ray, device, gpus_per_trial)
-        train = ray.remote(num_cpus=1, num_gpus=share, max_retries=RETRIES)(_train)
-        stored = [ray.put(_packed(split)) for split in splits]
-        running = {}
-        for name, job in jobs.items():
-            if job.resume:
-                job.resume.parent.mkdir(parents=True, exist_ok=True)
-            running[train.remote(job.train, job.resume, device if share else "cpu", *stored)] = name
+        train = ray.remote(num_cpus=1, num_gpus=share, memory=MEMORY, max_retries=RETRIES)(_train)
+        stored, running = [ray.put(_packed(split)) for split in splits], {}
         try:
+            for name, job in jobs.items():
+                if job.resume:
+                    job.resume.parent.mkdir(parents=True, exist_ok=True)
+                running[train.remote(job.train, job.resume, device if share else "cpu", *stored)] = name
             while running and not interruption.requested:
                 with Interruption() as interruption:
                     ended = _first_ended(ray, list(running), interruption)
@@ -77,6 +77,7 @@ def connected(image_bytes: int) -> Iterator[Any]:
         folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp" if os.path.isdir("/tmp") else None)
         options = {"address": "local", "num_cpus": cores(), "include_dashboard": False, "_temp_dir": folder}
         options["object_store_memory"] = image_bytes + SPARE_STORE
+        options["_system_config"] = {"task_oom_retries": RETRIES}  # without it, Ray tries again without end
     before = signal.getsignal(signal.SIGTERM)
     try:
         with _failure_explained(address):
@@ -174,16 +175,20 @@ def _interrupt(ray: Any, running: list):
 
 
 def _result(ray: Any, reference: Any) -> Any:
-    """Return what a training returned or raised; a RuntimeError if its workers died again and again."""
+    """Return what a training returned or raised; a RuntimeError if Ray could not train it."""
     try:
         return ray.get(reference)
     except ray.exceptions.RayTaskError as error:
         cause = error.cause if isinstance(error.cause, Exception) else error
         cause.add_note(str(error))  # the traceback on the worker
         return cause
-    except ray.exceptions.RayError as error:
+    except ray.exceptions.RuntimeEnvSetupError as error:  # the same for all trainings
+        return StudyError(f"Ray's workers could not be set up: {error}")
+    except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError) as error:
         reason = str(error).strip().partition("\n")[0]
         return RuntimeError(f"the workers that trained it died, {RETRIES + 1} times ({reason})")
+    except ray.exceptions.RayError as error:
+        return RuntimeError(f"Ray could not train it ({type(error).__name__}: {str(error).strip()})")
 
 
 # On the workers

@@ -18,7 +18,7 @@ from helpers.data.official import CELEBA_ATTRIBUTES
 from helpers.data.tables import read_sheet
 from helpers.errors import StudyError
 
-MANY = int(os.environ.get("CELEBA_STUDY_FUZZ", "2500"))  # examples in all; a million by hand, once
+MANY = int(os.environ.get("CELEBA_STUDY_FUZZ", "2500"))  # examples in all; more by hand
 
 
 def tiers(share: float):

@@ -22,6 +22,7 @@ from helpers.evaluation.bootstrap import (
     bootstrap_scores,
     every_interval,
     intervals,
+    tails,
     verdict,
 )
 
@@ -95,9 +96,49 @@ def test_a_missing_class_gives_nan_and_no_warning():
         warnings.simplefilter("error")
         table = bootstrap_ranking(logits, truth, identities, resamples=20)
         bootstrap_scores(logits, truth, identities, resamples=20)
-    nothing = itertools.product(("Smiling", "Wearing_Hat", "overall"), ("auroc", "average_precision"))
+    nothing = itertools.product(("Smiling", "Wearing_Hat"), ("auroc", "average_precision"))
     assert table.loc[list(nothing)].isna().all(axis=None)
-    assert table.loc[["Male", "Young", "Eyeglasses"]].notna().all(axis=None)
+    defined = table.loc[["Male", "Young", "Eyeglasses"]]
+    assert defined.notna().all(axis=None)
+    assert table.loc[("overall", "auroc"), "value"] == pytest.approx(defined["value"].loc[:, "auroc"].mean())
+
+
+def test_logits_that_are_not_finite_have_no_ranking():
+    logits, truth, identities = answers(200, 20)
+    logits[7, 0] = np.nan
+    table = bootstrap_ranking(logits, truth, identities, resamples=20)
+    assert table.loc["Smiling"].isna().all(axis=None) and table.loc["Male"].notna().all(axis=None)
+
+
+def test_few_persons_have_wider_intervals_and_one_has_none():
+    assert tails(2_000) == pytest.approx((0.025, 0.975), abs=1e-4)
+    # Student's 2.201 for 11 degrees of freedom, times the square root of 12 / 11, as a quantile of the normal law.
+    assert tails(12)[0] == pytest.approx(0.01075, abs=1e-4) and sum(tails(12)) == pytest.approx(1)
+    logits, truth, _ = answers(40, 20)
+    alone = bootstrap_scores(logits, truth, np.zeros(40, int), resamples=20)
+    assert alone["value"].notna().any() and alone[["low", "high"]].isna().all(axis=None)
+    assert verdict(alone.loc[("overall", "loss")], lower_is_better=True) == "which has no interval"
+
+
+@pytest.mark.slow
+def test_intervals_of_twelve_persons_contain_the_truth_about_as_often_as_they_say():
+    rng, found = np.random.default_rng(0), []
+    for _ in range(400):
+        rates = rng.normal(0.8, 0.1, 12)
+        right = rng.random((12, 20)) < rates[:, None]
+        sums = np.column_stack([right.sum(1), np.full(12, 20)]).astype(float)
+        share = lambda drawn: drawn[:, :1] / drawn[:, 1:]  # noqa: E731
+        row = intervals(sums, share, pd.Index(["accuracy"]), resamples=400).iloc[0]
+        found.append(row["low"] <= 0.8 <= row["high"])
+    assert 0.92 <= np.mean(found) <= 0.98
+
+
+def test_macro_f1_is_over_the_attributes_that_occur_in_every_resample():
+    logits, truth, identities = answers(200, 20)
+    truth[:, 1] = 0
+    truth[3, 1], logits[:, 1] = 1, -9  # one hat, which is missed
+    row = bootstrap_scores(logits, truth, identities, resamples=200).loc[("overall", "macro_f1")]
+    assert row["high"] <= 0.8, "a resample without the hat would have a mean over four attributes"
 
 
 # The resampling

@@ -93,6 +93,19 @@ def test_labels_that_are_all_alike_teach_no_temperature():
     assert temperatures[:2].tolist() == [1, 1] and temperatures[2:] == pytest.approx([3, 3, 3], rel=0.5)
 
 
+def test_logits_that_separate_the_labels_teach_no_temperature():
+    truth = np.tile([0, 1], 12)[:, None].repeat(5, 1)
+    assert calibration.fit_temperatures(4.0 * truth - 2, truth).tolist() == [1] * 5
+
+
+def test_the_calibration_error_by_chance_is_that_of_a_calibrated_network_and_falls_with_more_images():
+    few, many = (calibration.ece_by_chance(simulated(images)[0], 0) for images in (250, 4_000))
+    assert (many < few / 2).all() and (few > 0.02).all()
+    logits, truth = simulated(4_000)
+    own = bootstrap_scores(logits, truth, None, resamples=2)["value"].loc[:, "ece"][list(ATTRIBUTES)]
+    assert many == pytest.approx(own.to_numpy(), rel=0.6)  # `simulated` draws its labels from the probabilities
+
+
 # Thresholds
 
 

@@ -6,9 +6,10 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate, relu
 
+from helpers.config import Config
 from helpers.data.batches import normalise
 from helpers.evaluation import gradcam
-from helpers.models.networks import build_model
+from helpers.models.networks import build_for, build_model
 
 CPU = torch.device("cpu")
 
@@ -64,6 +65,15 @@ def test_the_map_of_the_courses_network_is_its_last_features_weighted_by_its_hea
     assert found.shape == (4, 64, 64) and found.min() >= 0 and found.max() <= 1
     assert np.allclose(found, maps / maps.max(axis=(1, 2), keepdims=True).clip(1e-12), atol=1e-3)
     assert not found[1].any() and found[[0, 2, 3]].max(axis=(1, 2)) == pytest.approx(1)  # nothing speaks for the second
+
+
+def test_a_map_has_nothing_where_the_compact_network_does_not_read_its_features():
+    model = build_for(Config(arch="compact"), torch.device("cpu")).eval()
+    with torch.no_grad():
+        model.places.weight.normal_()
+        model.places.weight[..., :4] = 0  # the left half of the 8 × 8 feature map
+    maps = gradcam.grad_cam(model, pictures(), [0, 1, 2, 3])
+    assert not maps[:, :, :28].any() and maps[:, :, 36:].any()
 
 
 def test_a_map_does_not_depend_on_the_other_images_of_its_batch():

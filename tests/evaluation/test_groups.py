@@ -1,5 +1,7 @@
 """Comparisons: rates and p-values worked by hand, gaps and shortcuts that were planted, and what others report."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -144,6 +146,30 @@ def test_gaps_of_few_images_come_last_however_large():
         assert part["value"].abs().is_monotonic_decreasing
 
 
+@pytest.mark.parametrize("wide", [True, False])
+def test_a_shift_between_splits_is_measured_in_standard_errors_over_persons(wide):
+    # Each person is all smiles or none: 200 persons, with 1 image each or with 25.
+    each = 25 if wide else 1
+    smiles, splits = np.tile([1.0, 0.0], 100), np.repeat(["train", "valid", "test"], [100, 50, 50])
+    smiles[150:160] = 1  # five more persons of test smile: 30 of 50, in place of 25
+    labels = np.zeros((200 * each, 5))
+    labels[:, 0] = np.repeat(smiles, each)
+    table = groups.split_shifts(labels, np.repeat(splits, each), np.repeat(np.arange(200), each))
+    row = table.loc[("Smiling", "test")]
+    error = math.sqrt(0.6 * 0.4 / 49 + 0.5 * 0.5 / 99)  # as many as there are persons, not images
+    assert row["shift"] == pytest.approx(0.1) and row["error"] == pytest.approx(error)
+    assert row["errors"] == pytest.approx(0.1 / error)
+    assert math.isnan(table.loc[("Male", "test"), "errors"])  # nobody is male: there is no noise to compare with
+
+
+def test_a_gap_of_few_persons_is_not_named_however_many_images_they_have():
+    truth = labels(600)
+    predicted = answers(truth, 0.2)
+    few = groups.gaps(predicted, truth, np.arange(600) % 15, resamples=20)
+    assert (few["images"] >= groups.ENOUGH).any() and not few["enough"].any() and few["persons"].max() == 15
+    assert groups.gaps(predicted, truth, np.arange(600) // 2, resamples=20)["enough"].any()
+
+
 # Shortcuts
 
 
@@ -152,7 +178,7 @@ def test_an_answer_built_from_another_label_is_told_from_one_built_from_its_own(
     logits = 3 * truth + noise
     logits[:, HAT] = 3 * truth[:, MALE] + noise[:, HAT]
     table = groups.shortcuts(logits, truth, None, resamples=50)
-    assert table.loc["Wearing_Hat", "beyond_its_label"] > 0.5 and table.loc["Wearing_Hat", "answers"] > 0.5
+    assert table.loc["Wearing_Hat", "beyond_its_label"] > 0.5 and table.loc["Wearing_Hat", "logits"] > 0.5
     assert (table["beyond_its_label"].drop("Wearing_Hat").abs() < 0.01).all()
 
 
@@ -163,7 +189,7 @@ def test_a_tie_between_labels_is_no_shortcut_of_the_answers():
     table = groups.shortcuts(logits, truth, None, resamples=50)
     assert table["labels"][["Young", "Eyeglasses"]].tolist() == pytest.approx([1, 1])
     assert table["labels"]["Smiling"] < 0.01
-    assert table["answers"]["Young"] > 0.5 and abs(table["beyond_its_label"]["Young"]) < 0.01
+    assert table["logits"]["Young"] > 0.5 and abs(table["beyond_its_label"]["Young"]) < 0.01
 
 
 def test_persons_alike_in_their_errors_are_no_shortcut():
@@ -195,4 +221,4 @@ def test_a_label_that_never_changes_has_nothing_to_explain():
     targets[:, 2] = 1
     table = groups.shortcuts(logits, targets, None, resamples=20)
     assert np.isnan(table.loc["Male", "labels"]) and table["labels"].notna().sum() == 4
-    assert table["answers"].between(-2, 1).all() and table["labels"].dropna().between(-2, 1).all()
+    assert table["logits"].between(-2, 1).all() and table["labels"].dropna().between(-2, 1).all()

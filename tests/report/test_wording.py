@@ -143,6 +143,6 @@ def test_every_word_that_the_results_may_hold_is_in_the_catalogue(language):
     constants = {f"best constant for {metric}" for metric in METRICS}
     named = {"majority class", "uniform random", "always positive", "logistic regression"}
     assert set(words["baselines"]) == constants | named
-    assert set(words["verdicts"]) == {"lower", "higher", "within noise", "one seed", "some diverged"}
-    assert set(words["step_verdicts"]) == {"pays", "costs", "mixed", "not beyond chance"}
+    assert set(words["verdicts"]) == {"lower", "higher", "not shown", "one seed", "some diverged"}
+    assert set(words["step_verdicts"]) == {"improves", "worsens", "both", "not shown", "one seed"}
     assert {*METRICS, "loss", "auroc", "average_precision", "brier", "ece", "f1", "accuracy"} == set(words["metrics"])

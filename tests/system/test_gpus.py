@@ -1,7 +1,8 @@
 """GPU machines that cannot train, or that have several GPUs: what doctor says, and the wheel that it names.
 
-None of these machines was at hand. Each is recorded as what nvidia-smi prints there (its header and its CSV) and what
-torch answers. The driver, the two A100 and the MIG mode of "old driver" are those of nvitop's pull request 8.
+None of these machines was at hand. Each is what nvidia-smi prints there (its header and its CSV) and what torch
+answers. The driver, the two A100 and the MIG mode of "old driver" were recorded in nvitop's pull request 8; the others
+were put together from the names, compute capabilities and driver versions that NVIDIA documents.
 """
 
 from dataclasses import dataclass, field
@@ -43,6 +44,11 @@ MACHINES = {
         CU132,
         (("NVIDIA GeForce GTX 1080", (6, 1)),),
     ),
+    "Pascal and Ada": Machine(
+        NEW,
+        "NVIDIA GeForce GTX 1080, 6.1, [N/A], 580.95.05\nNVIDIA GeForce RTX 4090, 8.9, [N/A], 580.95.05",
+        seen=(("NVIDIA GeForce GTX 1080", (6, 1)), ("NVIDIA GeForce RTX 4090", (8, 9))),
+    ),
     "old driver": Machine(
         OLD, "NVIDIA A100-SXM4-80GB, 8.0, Disabled, 510.47.03\nNVIDIA A100-SXM4-80GB, 8.0, Enabled, 510.47.03"
     ),
@@ -67,8 +73,8 @@ def machine(request, monkeypatch):
     answers = {
         "is_available": lambda: bool(recorded.seen),
         "device_count": lambda: len(recorded.seen),
-        "get_device_name": lambda device=None: recorded.seen[0][0],
-        "get_device_capability": lambda device=None: recorded.seen[0][1],
+        "get_device_name": lambda device=0: recorded.seen[getattr(device, "index", device) or 0][0],
+        "get_device_capability": lambda device=0: recorded.seen[device][1],
         "get_arch_list": lambda: recorded.archs,
     }
     for name, answer in answers.items():
@@ -83,10 +89,11 @@ def on(*names):
 
 
 UNUSABLE = {
-    "Pascal": r"no kernels for NVIDIA GeForce GTX 1080 \(compute capability 6\.1\)\. Install the torch wheel \+cu126 ",
+    "Pascal": r"no kernels for NVIDIA GeForce GTX 1080 \(compute capability 6\.1\)\. Install torch 2\.14 or older as ",
+    "Pascal and Ada": r"no kernels for NVIDIA GeForce GTX 1080 .* NVIDIA GeForce RTX 4090: set CUDA_VISIBLE_DEVICES=1",
     "old driver": r"driver 510\.47\.03 runs CUDA up to 11\.6, but .* for CUDA 13\.2\. Update the NVIDIA driver to one",
-    "driver for CUDA 12": r"runs CUDA up to 12\.4, but this torch build is for CUDA 13\.2\. Install .* wheel \+cu128 ",
-    "driver for CUDA 12, Volta": r"up to 12\.4, but .*\. Install the torch wheel \+cu128 \(CUDA 12\.8\)",
+    "driver for CUDA 12": r"runs CUDA up to 12\.4, but .* for CUDA 13\.2\. Install torch 2\.14 or older as \+cu126 ",
+    "driver for CUDA 12, Volta": r"up to 12\.4, but .*\. Install torch 2\.14 or older as \+cu126 \(CUDA 12\.6\)",
     "torch for the CPU": r"no CUDA support, but there is a GPU, Tesla T4\. Install the torch wheel \+cu130 ",
     "MIG without an instance": r"NVIDIA H100 80GB HBM3 is in MIG mode without an instance",
     "no driver": r"no CUDA device was found \(no NVIDIA GPU, or no driver for it\)",
@@ -126,10 +133,10 @@ def test_gpus_that_are_hidden_are_told(machine, monkeypatch):
     ("capability", "cuda", "named"),
     [
         ((9, 0), (13, 0), "+cu130"),
-        ((12, 0), (12, 9), "+cu128"),
-        ((8, 6), (12, 2), "+cu128"),
-        ((7, 0), (13, 0), "+cu128"),  # CUDA 13 has no Volta, and a driver for it runs CUDA 12
-        ((6, 1), (13, 0), "+cu126"),
+        ((12, 0), (12, 9), "torch 2.11 or older as +cu128"),  # CUDA 12.6 has no Blackwell
+        ((8, 6), (12, 2), "torch 2.14 or older as +cu126"),
+        ((7, 0), (13, 0), "torch 2.14 or older as +cu126"),  # CUDA 13 has no Volta, and a driver for it runs CUDA 12
+        ((6, 1), (13, 0), "torch 2.14 or older as +cu126"),
         ((8, 9), (11, 4), "Update the NVIDIA driver"),
         ((3, 7), (11, 4), "No torch build"),
         ((14, 0), (14, 0), "a newer torch"),

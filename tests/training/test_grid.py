@@ -15,6 +15,7 @@ from helpers.data.batches import Split
 from helpers.errors import StudyError
 from helpers.training import grid
 from helpers.training.grid_effects import best_trial, by_trial
+from helpers.training.results import read_finished
 
 CONFIG = Config(max_epochs=1, batch_size=8, device="cpu")
 
@@ -53,17 +54,17 @@ def run(path, lr=(0.001, 0.005), dropout=(0.0, 0.2), channels=(4,), faces=FACES)
     return by_trial(grid.run_grid(trials, faces, FACES, path))
 
 
-def test_the_courses_grid_has_24_cells_of_distinct_names():
+def test_the_courses_grid_has_24_trials_of_distinct_names():
     trials = grid.grid_trials(CONFIG, [0.001, 0.005], [1e-5, 1e-4], [192, 256], [0.0, 0.2, 0.4])
     assert len(trials) == 24 and len({grid.trial_name(trial) for trial in trials}) == 24
 
 
-def test_a_cell_that_is_done_is_not_run_again(tmp_path, trained):
+def test_a_trial_that_is_done_is_not_run_again(tmp_path, trained):
     first = run(tmp_path / "grid.jsonl")
     assert len(trained) == 4 and run(tmp_path / "grid.jsonl").equals(first) and len(trained) == 4
 
 
-def test_only_the_cells_that_are_new_are_run(tmp_path, trained):
+def test_only_the_trials_that_are_new_are_run(tmp_path, trained):
     run(tmp_path / "grid.jsonl")
     table = run(tmp_path / "grid.jsonl", lr=(0.001, 0.01))
     assert len(trained) == 6 and set(table["lr"]) == {0.001, 0.01}
@@ -87,7 +88,7 @@ def test_a_value_that_is_listed_twice_counts_once(tmp_path, trained):
     assert len(run(tmp_path / "grid.jsonl", lr=(0.001, 0.001))) == len(trained) == 2
 
 
-def test_a_line_cut_short_by_a_kill_costs_its_own_cell_alone(tmp_path, trained):
+def test_a_line_cut_short_by_a_kill_costs_its_own_trial_alone(tmp_path, trained):
     path = tmp_path / "grid.jsonl"
     run(path)
     text = path.read_text()
@@ -96,7 +97,7 @@ def test_a_line_cut_short_by_a_kill_costs_its_own_cell_alone(tmp_path, trained):
     assert len(run(path)) == 4 and len(trained) == 5
 
 
-def test_a_cell_whose_line_was_changed_or_damaged_is_trained_again(tmp_path, trained):
+def test_a_trial_whose_line_was_changed_or_damaged_is_trained_again(tmp_path, trained):
     path = tmp_path / "grid.jsonl"
     whole = run(path)
     lines = path.read_bytes().splitlines()
@@ -113,7 +114,7 @@ def test_two_processes_do_not_train_one_grid_and_one_that_was_killed_blocks_nobo
     command = [sys.executable, "-c", f"{program}; input()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         holder.stdout.readline()
-        with pytest.raises(StudyError, match="Another process is training the grid"):
+        with pytest.raises(StudyError, match="Another process is training what it writes into"):
             run(path)
         assert not trained and not path.exists()
         holder.kill()
@@ -125,13 +126,13 @@ def test_the_best_is_the_lowest_valid_loss_and_ties_go_to_the_smaller_network(tm
     assert best_trial(table) == {"lr": 0.001, "weight_decay": 1e-5, "channels_block3": 4, "dropout": 0.0}
 
 
-def test_a_diverged_cell_ranks_last_and_is_kept_as_json(tmp_path, trained):
+def test_a_diverged_trial_ranks_last_and_is_kept_as_json(tmp_path, trained):
     table = run(tmp_path / "grid.jsonl", lr=(1.0, 0.001))
     assert table["val_loss"].isna().tolist() == [False, False, True, True]
     assert all(json.loads(line) for line in (tmp_path / "grid.jsonl").read_text().splitlines())
 
 
-def test_every_cell_is_trained_once_a_seed(tmp_path, trained):
+def test_every_trial_is_trained_once_per_seed(tmp_path, trained):
     trials = grid.grid_trials(CONFIG, [0.001, 0.005], [1e-5], [4], [0.0], seeds=[42, 43, 43])
     names = []
     trainings = grid.run_grid(trials, FACES, FACES, tmp_path / "grid.jsonl", lambda name: names.append(name))
@@ -139,29 +140,29 @@ def test_every_cell_is_trained_once_a_seed(tmp_path, trained):
     assert len(set(names)) == 4 and names[0].endswith("_seed42")
 
 
-def test_a_cell_that_fails_is_tried_again_and_counts_once_it_is_done(tmp_path, trained, failures):
+def test_a_trial_that_fails_is_tried_again_and_counts_once_it_is_done(tmp_path, trained, failures):
     failures["lr0.001_wd1e-05_ch4_do0"] = 1
     table = run(tmp_path / "grid.jsonl")
     assert len(table) == 4 and len(trained) == 5
 
 
-def test_a_cell_that_keeps_failing_is_never_counted_as_done(tmp_path, trained, failures):
+def test_a_trial_that_keeps_failing_is_never_counted_as_done(tmp_path, trained, failures):
     failures["lr0.001_wd1e-05_ch4_do0"] = 2
     path = tmp_path / "grid.jsonl"
     table = run(path)
     assert len(table) == 3 and table["name"].ne("lr0.001_wd1e-05_ch4_do0").all()
-    assert path.read_text().count("CUDA out of memory") == 2 and len(grid.read_trials(path)) == 3
+    assert path.read_text().count("CUDA out of memory") == 2 and len(read_finished(path)) == 3
     assert len(run(path)) == 4  # tried anew, and this time it succeeds
     assert len(trained) == 6
 
 
-def test_a_grid_of_which_every_cell_fails_says_where_to_look(tmp_path, trained, failures):
+def test_a_grid_of_which_every_trial_fails_says_where_to_look(tmp_path, trained, failures):
     failures["lr0.001_wd1e-05_ch4_do0"] = 9
     with pytest.raises(StudyError, match=r"Every trial of the grid failed, 2 times each\. .*grid\.jsonl"):
         run(tmp_path / "grid.jsonl", lr=(0.001,), dropout=(0.0,))
 
 
-def test_the_cost_of_a_cell_is_three_forward_passes_an_image_and_epoch(tmp_path, trained):
+def test_the_cost_of_a_trial_is_three_forward_passes_per_image_and_epoch(tmp_path, trained):
     table = run(tmp_path / "grid.jsonl", channels=(256,))
     assert table["tflop"].iloc[0] == pytest.approx(3 * 316.6e6 * 10 / 1e12, rel=0.01)
 

@@ -25,14 +25,14 @@ def grid(loss, seeds=(1,), dropout=(0.0, 0.2)) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def test_a_cell_is_the_mean_of_its_seeds_and_costs_their_sum():
+def test_a_trial_is_the_mean_of_its_seeds_and_costs_their_sum():
     table = grid_effects.by_trial(grid(lambda lr, decay, drop, seed: lr + seed, seeds=(1, 2, 3)))
     first = table.iloc[0]
     assert first["val_loss"] == pytest.approx(2.001) and first["val_loss_std"] == pytest.approx(1.0)
     assert first["seeds"] == 3 and first["seconds"] == 6 and first["tflop"] == pytest.approx(4.5)
 
 
-def test_a_cell_with_one_diverged_seed_ranks_last():
+def test_a_trial_with_one_diverged_seed_ranks_last():
     table = grid_effects.by_trial(
         grid(lambda lr, decay, drop, seed: None if (lr, drop, seed) == (0.001, 0.0, 2) else lr, seeds=(1, 2))
     )
@@ -46,7 +46,7 @@ def test_ties_go_to_the_smaller_network():
     assert grid_effects.by_trial(trainings)["name"].iloc[0] == trainings["name"][5]
 
 
-def test_the_noise_of_a_seed_is_pooled_over_the_cells():
+def test_the_noise_of_a_seed_is_pooled_over_the_trials():
     assert grid_effects.seed_noise(grid(lambda *_: 0.3)) is None
     # Each trial's two losses are 0 and 2 (variance 2), or 0 and 4 (variance 8) with dropout: pooled variance 5.
     trainings = grid(lambda lr, decay, drop, seed: (seed - 1) * (4.0 if drop else 2.0), seeds=(1, 2))
@@ -59,7 +59,7 @@ def test_an_effect_over_seeds_has_students_interval_worked_by_hand():
     row = grid_effects.factor_effects(trainings).set_index(["factor", "value"]).loc[("lr", 0.005)]
     assert row["difference"] == pytest.approx(2) and row["n"] == 3 and row["of"] == "seeds"
     assert row["high"] - row["difference"] == pytest.approx(4.3027 / math.sqrt(3), rel=1e-4)
-    assert row["verdict"] == "within noise"
+    assert row["verdict"] == "not shown"
     trainings["val_loss"] = np.where(trainings["lr"] == 0.005, 1 + 0.01 * trainings["seed"], 0.0)
     table = grid_effects.factor_effects(trainings).set_index(["factor", "value"])
     assert table.loc[("lr", 0.005), "verdict"] == "higher"
@@ -78,7 +78,7 @@ def test_noise_alone_is_called_lower_or_higher_in_about_one_case_of_twenty():
     for _ in range(300):
         rows = grid_effects.factor_effects(grid(lambda *_: rng.normal(), seeds=(1, 2, 3), dropout=(0.0,)))
         verdicts = rows["verdict"].dropna()
-        called += (verdicts != "within noise").tolist()
+        called += (verdicts != "not shown").tolist()
     assert 0.02 < np.mean(called) < 0.09
 
 
@@ -136,7 +136,7 @@ def test_a_value_whose_trainings_diverged_gets_no_verdict():
     assert row["verdict"] == "some diverged" and math.isnan(row["difference"])
 
 
-def test_a_cell_that_lacks_a_seed_ranks_behind_those_that_have_all():
+def test_a_trial_that_lacks_a_seed_ranks_behind_those_that_have_all():
     trainings = grid(lambda lr, decay, drop, seed: lr, seeds=(1, 2))
     table = grid_effects.by_trial(trainings.drop(index=0))  # one seed of one of the best trials
     assert table["seeds"].tolist() == [2] * 7 + [1]

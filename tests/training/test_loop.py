@@ -1,6 +1,7 @@
 """Training: the same losses as a loop by hand, repeatable, dataset-level, and an end to a diverged run."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pandas as pd
@@ -103,7 +104,7 @@ def test_validation_is_measured_on_all_logits_and_leaves_the_mode_as_it_was(vali
     assert loop.evaluate(model, valid) == pytest.approx(metrics.scores(whole, valid.targets.numpy()), abs=1e-5)
 
 
-def test_the_history_has_one_row_an_epoch_and_is_told_as_it_grows(few, valid):
+def test_the_history_has_one_row_per_epoch_and_is_told_as_it_grows(few, valid):
     seen = []
 
     def look(row, model):
@@ -138,13 +139,30 @@ def test_a_training_sees_augmented_images_unless_told_otherwise(few, valid, monk
     assert not torch.equal(seen().flatten(1).sort(0).values, plain)
 
 
-def test_a_seed_whose_training_fails_is_no_row(few, valid, monkeypatch):
-    def fail(*given, **named):
-        raise RuntimeError("no more memory")
+@pytest.fixture
+def trained(monkeypatch):
+    """The seeds that are trained, in order; seed 1 fails the first time."""
+    seeds = []
 
-    monkeypatch.setattr(loop, "_fit_seed", fail)
+    def fit_seed(config, train, valid, resume):
+        seeds.append(config.seed)
+        if seeds == [1]:
+            raise RuntimeError("no more memory")
+        return {"seed": config.seed, "epoch": 1, "loss": np.float32(0.5), "macro_f1": float("nan")}
+
+    monkeypatch.setattr(loop, "_fit_seed", fit_seed)
+    return seeds
+
+
+def test_a_seed_whose_training_fails_does_not_cost_the_others_and_none_is_trained_twice(few, valid, trained, tmp_path):
+    path = tmp_path / "seeds.jsonl"
     with pytest.raises(RuntimeError, match="no more memory"):
-        loop.fit_seeds([1, 2], few, valid, config())
+        loop.fit_seeds([1, 2], few, valid, config(), path)
+    table = loop.fit_seeds([1, 2, 3], few, valid, config(), path)
+    assert trained == [1, 2, 1, 3] and table["seed"].tolist() == [1, 2, 3]
+    assert table["loss"].tolist() == [0.5] * 3 and table["macro_f1"].isna().all() and table["macro_f1"].dtype == float
+    loop.fit_seeds([2], few, valid, config(lr=0.1), path)
+    assert trained[-1] == 2, "another learning rate is another training"
 
 
 def test_bf16_is_used_where_it_is_asked_for_and_its_logits_are_fp32(few):
@@ -236,3 +254,17 @@ def test_a_seed_that_diverged_is_a_row_without_figures_and_none_is_trained_twice
     broken = dataclasses.replace(few, targets=torch.full_like(few.targets, float("nan")))
     lost = loop.fit_seeds([43], broken, splits["valid"], config)
     assert lost["seed"].tolist() == [43] and "loss" not in lost
+
+
+@pytest.mark.parametrize(("epochs", "last", "rows"), [(2, 0.4, 1), (1, 0.4, 0), (2, math.nan, 1), (1, math.nan, 1)])
+def test_a_seed_that_the_user_stopped_has_no_row_and_one_that_diverged_at_last_has_no_scores(
+    few, valid, monkeypatch, epochs, last, rows
+):
+    def fit(model, *given, on_epoch, **named):
+        history = [{"epoch": number + 1, "train_loss": 0.5, "val_loss": 0.5} for number in range(epochs)]
+        on_epoch(history[0], model)
+        return pd.DataFrame([*history[:-1], history[-1] | {"train_loss": last}])
+
+    monkeypatch.setattr(loop, "fit", fit)
+    table = loop.fit_seeds([1], few, valid, config(max_epochs=2))
+    assert len(table) == rows and ("loss" in table) == (rows == 1 and math.isfinite(last))

@@ -92,6 +92,11 @@ def test_valley_is_the_first_lr_where_nothing_falls_as_in_fastai(losses):
     assert lr_finder.valley(np.arange(1.0, 10.0), losses) == 1
 
 
+def test_valley_is_no_large_lr_where_the_loss_falls_at_the_first_step_alone():
+    losses = np.array([1.0, 0.9, 1.1, 1.5, 2.0, 3.0, 4.0])
+    assert lr_finder.valley(np.geomspace(0.01, 10, 7), losses) == 0.01
+
+
 def test_steep_is_where_the_loss_falls_most_per_unit_of_log_lr():
     lrs = np.array([1e-4, 1e-3, 1e-2, 1e-1])
     assert lr_finder.steep(lrs, np.array([1.0, 0.9, 0.4, 0.3])) == 1e-3
