@@ -6,8 +6,8 @@ of its epoch with the lowest valid loss, as in 06_final. Choices are made on val
 alone, once an arm, when all its seeds are trained, and the JSON file says when.
 
 `--workers ray` trains arms and seeds in parallel (docs/scale.md). On a cluster, all nodes must see this folder and the
-dataset on a shared file system, since checkpoints and the teachers' answers are files. Teachers must be trained before
-the arms that they teach.
+dataset on a shared file system, since checkpoints and the teachers' answers are files. Arms with teachers are trained
+after all others.
 """
 
 import argparse
@@ -65,16 +65,18 @@ def main(arguments: list[str] | None = None):
         for group in trained_alike(options.arms.split(",")):
             if missing := [name for name in group if seed not in arms.get(name, {"seeds": []})["seeds"]]:
                 jobs[(*missing, seed)] = job(missing, seed, options.precision, dataset.root)
-    with closing(run_trials(jobs, (train, valid), "auto", options.workers, options.gpus_per_trial)) as results:
-        for (*_, seed), rows in results:
-            if isinstance(rows, Exception):
-                raise rows
-            for name, row in rows.items():
-                arm = arms.setdefault(name, described(name, options.precision))
-                arm["per_seed"].append(row | made_on | measured(name, seed, valid))
-                arm["per_seed"].sort(key=lambda one: one["seed"])
-                summarise(arm)
-            keep()
+    for taught in (False, True):
+        wave = {name: each for name, each in jobs.items() if bool(ARMS[name[0]].teachers) == taught}
+        with closing(run_trials(wave, (train, valid), "auto", options.workers, options.gpus_per_trial)) as results:
+            for (*_, seed), rows in results:
+                if isinstance(rows, Exception):
+                    raise rows
+                for name, row in rows.items():
+                    arm = arms.setdefault(name, described(name, options.precision))
+                    arm["per_seed"].append(row | made_on | measured(name, seed, valid))
+                    arm["per_seed"].sort(key=lambda one: one["seed"])
+                    summarise(arm)
+                keep()
     if options.open_test:
         test = load_split(dataset, "test", device)
         for name in options.arms.split(","):
@@ -82,7 +84,8 @@ def main(arguments: list[str] | None = None):
             if open_test(arm, test):
                 keep()  # whatever happens next, test was seen
             if name != "course" and "course" in arms and "test_opened" in arm and "above_course" not in arm:
-                arm["above_course"] = difference(arm, arms["course"], test)["mean_accuracy"]
+                found = difference(arm, arms["course"], test)
+                arm["above_course"] = found["mean_accuracy"] | {"seeds": found["seeds"]}
     for arm in arms.values():
         compare(arm, arms, valid)
     keep()

@@ -11,8 +11,10 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -112,9 +114,8 @@ def peak_memory(device: torch.device) -> float:
     return peak
 
 
-def training_rows(train: Split, few: Split, device: torch.device) -> list[dict]:
+def training_rows(train: Split, few: Split, device: torch.device) -> Iterator[dict]:
     """Time whole epochs of `fit`, input and augmentation included; the first of two records the step."""
-    rows = []
     runs = [("course", "bf16", size) for size in BATCHES] + [("compact", "bf16", size) for size in (128, 512, 1024)]
     runs += [("course", precision, size) for precision in PRECISIONS[1:] for size in (64, 512)]
     for arch, precision, batch_size in runs if device.type == "cuda" else runs[:1]:
@@ -123,9 +124,8 @@ def training_rows(train: Split, few: Split, device: torch.device) -> list[dict]:
         )
         history = fit(build_model(0, device, arch=arch), train, few, config)
         name = f"train {arch} {precision} batch {batch_size}"
-        rows.append({"name": name, "value": history["images_per_second"].iloc[-1], "unit": "images/s"})
-        rows[-1]["peak_gb"] = peak_memory(device)
-    return rows
+        speed = {"name": name, "value": history["images_per_second"].iloc[-1], "unit": "images/s"}
+        yield speed | {"peak_gb": peak_memory(device)}
 
 
 def part_rows(train: Split, test: Split, device: torch.device) -> list[dict]:
@@ -147,9 +147,9 @@ def part_rows(train: Split, test: Split, device: torch.device) -> list[dict]:
     return rows
 
 
-def step_rows(train: Split, device: torch.device, compiled: bool) -> list[dict]:
+def step_rows(train: Split, device: torch.device, compiled: bool) -> Iterator[dict]:
     """Time training steps on a batch that is ready: plain PyTorch's, and each change that ours makes to it."""
-    rows, generator = [], torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     for arch in ARCHES:
         for batch_size in BATCHES if device.type == "cuda" else BATCHES[:1]:
             batch = next(training_batches(train, batch_size, generator))
@@ -157,15 +157,15 @@ def step_rows(train: Split, device: torch.device, compiled: bool) -> list[dict]:
                 way = STEPS[name]
                 if way.compiled and not (compiled and (arch, batch_size) in COMPILED):
                     continue
+                if not way.biases and arch == "compact":  # none of its convolutions has a bias
+                    continue
                 try:
-                    value = batch_size / step_seconds(way, arch, batch, device)
+                    value = len(batch[0]) / step_seconds(way, arch, batch, device)
                 except Exception as error:
                     first = str(error).splitlines()[0] if str(error) else ""
                     print(f"{name}, {arch}: {type(error).__name__}, left out: {first}", file=sys.stderr)
                     continue
-                rows.append({"name": f"step {name}, {arch}, batch {batch_size}", "value": value, "unit": "images/s"})
-                print(f"{name}, {arch}, batch {batch_size}: {value:,.0f} images/s", file=sys.stderr, flush=True)
-    return rows
+                yield {"name": f"step {name}, {arch}, batch {len(batch[0])}", "value": value, "unit": "images/s"}
 
 
 def step_seconds(way: Way, arch: str, batch: tuple, device: torch.device) -> float:
@@ -176,11 +176,14 @@ def step_seconds(way: Way, arch: str, batch: tuple, device: torch.device) -> flo
     if not way.channels_last:
         model, images = model.to(memory_format=torch.contiguous_format), images.contiguous()
     optimizer = build_optimizer(model, config) if way.ours else torch.optim.Adam(model.parameters(), lr=0.001)
+    torch._dynamo.reset()  # a network that was compiled for another batch size would be compiled for any size
     step = partial(train_step, torch.compile(model) if way.compiled else model, optimizer, config=config)
     if way.recorded:
         step = RecordedStep(step, optimizer, len(images))
     for _ in range(8):
         step(images, targets)
+    if way.recorded and step.graph is None:
+        raise RuntimeError("the step could not be recorded")
     count = 20 if device.type == "cuda" else 1
     took = [seconds(lambda: [step(images, targets) for _ in range(count)], device) / count for _ in range(5)]
     torch.backends.cudnn.benchmark = False
@@ -200,7 +203,11 @@ def changed(model: torch.nn.Module, way: Way) -> torch.nn.Module:
 
 def padded(convolution: torch.nn.Conv2d, images: torch.Tensor) -> torch.Tensor:
     """Return what the convolution of 3 channels returns, as one of 8 channels, which suits the kernels of a GPU."""
-    images, weight = (torch.nn.functional.pad(each, (0, 0, 0, 0, 0, 5)) for each in (images, convolution.weight))
+    kept = (
+        torch.get_autocast_dtype(images.device.type) if torch.is_autocast_enabled(images.device.type) else images.dtype
+    )
+    sides = (each.to(kept) for each in (images, convolution.weight))
+    images, weight = (torch.nn.functional.pad(each, (0, 0, 0, 0, 0, 5)) for each in sides)
     return torch.nn.functional.conv2d(images, weight, convolution.bias, convolution.stride, convolution.padding)
 
 
@@ -300,13 +307,11 @@ def main():
         parts.append(partial(protocol_rows, train, valid, test, device))
     machine, rows = f"{describe(device)}, torch {torch.__version__}", []
     print(f"{machine}; random pixels, {len(train):,} training images")
-    for part in parts:  # each is shown and kept as it ends: a machine on loan may stop the script
-        found = part()
-        rows += found
-        for row in found:
-            memory = f"   peak {row['peak_gb']:.1f} GB" if row.get("peak_gb") else ""
-            print(f"{row['name']:<80}{row['value']:>18,.4g} {row['unit']}{memory}", flush=True)
-        if options.json:
+    for row in chain.from_iterable(part() for part in parts):
+        rows.append(row)
+        memory = f"   peak {row['peak_gb']:.1f} GB" if row.get("peak_gb") else ""
+        print(f"{row['name']:<80}{row['value']:>18,.4g} {row['unit']}{memory}", flush=True)
+        if options.json:  # at every row: a machine on loan may stop the script
             content = json.dumps({"machine": machine, "rows": rows}, indent=1)
             options.json.write_text(content + "\n", encoding="utf-8")
     if options.profile:

@@ -7,7 +7,7 @@ from PIL import Image
 
 from helpers import checks
 from helpers.cli.predict import predict_images
-from helpers.config import SHIPPED, Config
+from helpers.config import ATTRIBUTES, SHIPPED, Config
 from helpers.data import batches
 from helpers.data.batches import Split
 from helpers.evaluation import gradcam
@@ -62,12 +62,34 @@ def test_images_that_stay_in_the_hosts_memory_give_the_same_batches(monkeypatch)
     assert all(torch.equal(a[0], b[0]) and torch.equal(a[1], b[1]) for a, b in zip(one, other, strict=True))
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")  # a recording that failed
 def test_a_step_is_recorded_while_images_are_read_ahead(monkeypatch):
-    monkeypatch.setattr(batches, "CHUNK", 32)
-    split = noise(400)
+    monkeypatch.setattr(batches, "CHUNK", 64)
+    split = noise(4_000)
     host = Split("train", split.images.cpu(), split.targets, split.names, split.identities)
     config = Config(max_epochs=2, batch_size=16, device="cuda")
     assert fit(build_model(0, GPU, 16), host, noise(32), config)["train_loss"].notna().all()
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_training_whose_recording_fails_goes_on_eagerly_with_the_same_numbers(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
+    config = Config(max_epochs=2, batch_size=32, dropout=0.2, device="cuda", precision="fp32")
+
+    def losses(fails: bool) -> list[float]:
+        model = build_model(0, GPU, 16, 0.2)
+        if fails:  # reading a value is not allowed while a graph is recorded
+            model.head.register_forward_hook(lambda module, given, logits: print(logits.sum().item()))
+        return fit(model, noise(128), noise(64), config)["train_loss"].tolist()
+
+    assert losses(True) == pytest.approx(losses(False), abs=0.01)
+    assert torch.cuda.current_stream() == torch.cuda.default_stream()
+
+
+def test_a_part_of_a_split_can_be_chosen_by_indices_on_the_gpu():
+    split = noise(20)
+    part = split.subset((split.targets[:, 0] == 1).nonzero().flatten())
+    assert part.targets[:, 0].all() and len(part.identities) == len(part)
 
 
 def test_the_same_seed_gives_nearly_the_same_training():
@@ -108,20 +130,20 @@ def test_an_interrupted_training_continues_with_nearly_the_same_result(monkeypat
 
 
 def test_faces_of_one_s_own_are_answered_on_the_gpu_as_on_the_cpu(tmp_path):
-    Image.effect_noise((178, 218), 100).save(tmp_path / "face.png")
+    pixels = np.random.default_rng(0).integers(0, 256, (218, 178, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "face.png")
     tables = [
-        predict_images(load_checkpoint(SHIPPED), [tmp_path / "face.png"], device)[0].drop(columns="image")
+        predict_images(load_checkpoint(SHIPPED), [tmp_path / "face.png"], device)[0][list(ATTRIBUTES)]
         for device in (GPU, torch.device("cpu"))
     ]
-    assert np.allclose(*tables, atol=0.02)
+    assert np.allclose(*tables, atol=1e-3)
 
 
 def test_a_sweep_leaves_the_generator_of_the_gpu_as_it_was():
-    before = torch.cuda.get_rng_state()
     model = build_model(0, GPU, 16, 0.3)
     kept = torch.cuda.get_rng_state()
     lr_range_test(model, noise(64), Config(batch_size=16, dropout=0.3, device="cuda"), 1e-5, 1e-2, 20)
-    assert torch.equal(torch.cuda.get_rng_state(), kept) and before.shape == kept.shape
+    assert torch.equal(torch.cuda.get_rng_state(), kept)
 
 
 def test_the_checks_of_a_network_run_on_the_gpu():
@@ -129,7 +151,8 @@ def test_the_checks_of_a_network_run_on_the_gpu():
     model = build_model(0, GPU, 16)
     assert checks.gradient_stays_in_its_sample(model, batches.normalise(split.images[:8])).passed
     assert checks.every_parameter_learns(model, split, config).passed
-    assert checks.same_logits(model, model, split).passed
+    assert checks.same_logits(model, build_model(0, GPU, 16), split).passed
+    assert checks.same_logits(model, build_model(1, GPU, 16), split).passed is False
     maps = gradcam.grad_cam(model, split.images[:4], [0, 1, 2, 3])
     assert maps.shape == (4, 64, 64) and gradcam.alikeness(maps, maps) == pytest.approx(1)
     assert next(gradcam.randomised(model, 1).parameters()).is_cuda

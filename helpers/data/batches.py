@@ -59,7 +59,7 @@ class Split:
             indices = torch.tensor(indices)  # a copy, since pandas gives arrays that are not writable
         images = self.images[indices.to(self.images.device)]
         names = [self.names[i] for i in indices.tolist()]
-        identities = None if self.identities is None else self.identities[indices.numpy()]
+        identities = None if self.identities is None else self.identities[indices.cpu().numpy()]
         return Split(self.name, images, self.targets[indices.to(self.device)], names, identities)
 
     def varied(self, count: int, seed: int) -> "Split":

@@ -127,20 +127,25 @@ def _findings(dataset: Dataset, found: dict) -> Iterator[Finding]:
         )
 
 
+def _some(names: list[str]) -> str:
+    """Return the first names, and an ellipsis where there are more."""
+    return ", ".join([*names[:NAMED], "…"] if len(names) > NAMED else names)
+
+
 def _about_images(dataset: Dataset, found: dict) -> Iterator[Finding]:
     images = found["images"]
     if images["unreadable"]:
-        some = "; ".join(f"{name}: {problem}" for name, problem in list(images["unreadable"].items())[:NAMED])
+        some = _some([f"{name}: {problem}" for name, problem in images["unreadable"].items()])
         yield Finding(
             "fault",
             f"{len(images['unreadable']):,} images cannot be read: {some}.",
             "Replace them, or delete them and run with --allow-missing.",
         )
     if dataset.is_subset:
-        some = ", ".join(images["missing"][:NAMED])
+        some = _some(images["missing"])
         yield Finding(
             "remark",
-            f"a subset: {images['present']:,} of {images['listed']:,} listed images are present (missing: {some}, …).",
+            f"a subset: {images['present']:,} of {images['listed']:,} listed images are present (missing: {some}).",
             "Complete the download, or run with --allow-missing; the results are then for a subset.",
         )
     elif not dataset.drawn and images["listed"] < WHOLE:

@@ -54,7 +54,7 @@ def decode(data: bytes, where: str) -> np.ndarray:
 
 
 def _decode_jpeg(data: bytes) -> Image.Image | None:
-    """Decode an ordinary JPEG with simplejpeg, which is faster than Pillow (benchmarks/prepare.json); return None for anything else."""
+    """Decode an ordinary JPEG with simplejpeg, which is faster than Pillow; return None for anything else."""
     if not data.startswith(b"\xff\xd8") or any(mark in data for mark in TURNED):
         return None
     try:

@@ -195,7 +195,7 @@ def tails(persons: int) -> tuple[float, float]:
     """Return the quantiles of the resamples at which a 95 % interval begins and ends, for two persons or more."""
     from scipy import stats  # comes with scikit-learn
 
-    lower = stats.norm.cdf(stats.t.ppf(0.025, persons - 1) * math.sqrt(persons / (persons - 1)))
+    lower = float(stats.norm.cdf(stats.t.ppf(0.025, persons - 1) * math.sqrt(persons / (persons - 1))))
     return lower, 1 - lower
 
 

@@ -1,23 +1,15 @@
-"""Facts computed from the results: deviations from the protocol, margins, gaps. The templates only word them."""
+"""Facts computed from the results: margins, gaps, comparisons. The templates only word them."""
 
 import math
 from itertools import pairwise
-from pathlib import Path
 
 from helpers.config import ATTRIBUTES, FACTORS
 from helpers.data.official import OFFICIAL_COPIES, OFFICIAL_SIZES
-from helpers.report.wording import discreet
-from helpers.study import notebook_parameters
-from helpers.system.provenance import in_shell
+from helpers.report.protocol import cuts, used_parameters
 from helpers.training.grid_effects import alike_but_for, over_seeds
 
 METRICS = ("mean_accuracy", "exact_match", "micro_f1", "macro_f1")
-NOT_PROTOCOL = {
-    *("profile", "run_name", "data_root", "allow_missing", "device", "seed", "workers", "gpus_per_trial"),
-    *("checkpoint", "compare_with"),
-}
 AT_START = ("loss at initialisation is near ln 2", "loss with the priors' bias is that of predicting the rates")
-RUN_OPTIONS = ("--profile", "--data-root", "--run-name", "--device")  # of `run`, that every notebook needs
 NORMAL = 1.96  # half-width of a normal 95 % interval in standard errors
 FEW = 100  # positive images; with fewer, one image changes the recall by more than one percentage point
 
@@ -76,38 +68,6 @@ def _data(described: list[dict]) -> dict:
         "whole_celeba": all(data["whole_celeba"] for data in described),
         "official_splits": all(data["official_splits"] for data in described),
     }
-
-
-# Deviations from the protocol
-
-
-def cuts(results: dict[str, dict]) -> list[dict]:
-    """Return one row per parameter that differs from the course's protocol.
-
-    The protocol is the notebooks' default values, and the grid's best trial where the default is None.
-    """
-    rows = []
-    for notebook, result in results.items():
-        defaults, sizes = notebook_parameters(notebook), result["data"]["split_sizes"]
-        for name, value in used_parameters(notebook, result).items():
-            if name in NOT_PROTOCOL or (defaults[name] is None and result.get("origin", {}).get(name) == "grid's best"):
-                continue
-            here, protocol = (_images_used(name, number, sizes) for number in (value, defaults[name]))
-            if here != protocol:
-                rows.append({"notebook": notebook, "parameter": name, "protocol": protocol, "here": here})
-    return rows
-
-
-def used_parameters(notebook: str, result: dict) -> dict:
-    """Return the values of the notebook's parameters, in the order of its `parameters` cell."""
-    return {name: result["parameters"][name] for name in notebook_parameters(notebook)}
-
-
-def _images_used(name: str, value, sizes: dict[str, int]):
-    """Return the value; a number of images that takes the whole split becomes 0, which means all."""
-    if name not in ("train_images", "valid_images"):
-        return value
-    return value if 0 < value < sizes[name.removesuffix("_images")] else 0
 
 
 # Section by section
@@ -333,25 +293,3 @@ def _less(a: float | None, b: float | None) -> float | None:
 def batches_times_size(images: int, batch_size: int) -> int:
     """Return the number of batches times the batch size, which counts a partly filled last batch as full."""
     return math.ceil(images / batch_size) * batch_size
-
-
-def step_command(run_name: str, journal: dict, notebook: str) -> str:
-    """Return the command that runs one notebook of a run, as the run's last command did.
-
-    Absolute paths are shortened. A run that was made by hand has no command; "full" is the course's profile.
-    """
-    by_hand = {"arguments": ["--profile", "full", "--run-name", run_name]}
-    words, kept = _words((journal.get("commands") or [by_hand])[-1].get("arguments", [])), []
-    for option, value in pairwise(words):
-        name = value.partition("=")[0]
-        concerns = name.startswith(f"{notebook}.") or name in notebook_parameters(notebook)
-        if option in RUN_OPTIONS or (option in ("-p", "--parameter") and concerns):
-            kept += [option, f"…/{Path(value).name}" if Path(value).is_absolute() else discreet(value)]
-    flags = ["--allow-missing"] if "--allow-missing" in words else []
-    return in_shell(["python", "-m", "helpers", "run", *kept, *flags, "--only", notebook])
-
-
-def _words(arguments: list[str]) -> list[str]:
-    """Return the arguments of a command, with options such as --profile=demo as two."""
-    halves = [word.partition("=") if word.startswith("--") else (word, "", "") for word in arguments]
-    return [half for option, sign, value in halves for half in ((option, value) if sign else (option,))]

@@ -15,8 +15,9 @@ from helpers.evaluation.groups import ENOUGH
 from helpers.models.networks import COURSE_PARAMETERS
 from helpers.notebook import say
 from helpers.report import figures
-from helpers.report.facts import FEW, batches_times_size, gather, step_command
+from helpers.report.facts import FEW, batches_times_size, gather
 from helpers.report.numbering import Numbering
+from helpers.report.protocol import step_command
 from helpers.report.wording import NBSP, catalogue, templates, typeset
 from helpers.run import OPTIMIZERS, SCORECARD, TEST_LOG, read_results
 from helpers.study import ORDER

@@ -26,7 +26,10 @@ def choose_device(name: str = "auto") -> torch.device:
     problem = cuda_problem()
     if name == "cuda" and problem:
         raise StudyError(f'device="cuda" cannot be used: {problem} Choose device="cpu", or device="auto".')
-    return torch.device("cuda" if name != "cpu" and not problem else "cpu")
+    if name == "cpu" or problem:
+        return torch.device("cpu")
+    torch.backends.cudnn.allow_tf32 = False  # so that fp32 means fp32; bf16 is the fast choice
+    return torch.device("cuda")
 
 
 def cuda_problem() -> str:
@@ -113,15 +116,17 @@ def _cpu_info(field: str) -> str:
 
 
 def autocast(device: torch.device, precision: str):
-    """Return the autocast context for `precision`, as `precision_used` understands it.
-
-    On a GPU, PyTorch may compute the convolutions of "fp32" in TF32.
-    """
+    """Return the autocast context for `precision`, as `precision_used` understands it."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision_used(device, precision) == "bf16")
 
 
 def precision_used(device: torch.device, precision: str) -> str:
-    """Return "bf16" or "fp32"; for "auto", bf16 on a GPU with bf16 instructions, else fp32."""
+    """Return "bf16" or "fp32"; for "auto", bf16 on a GPU with bf16 instructions, else fp32.
+
+    Raises StudyError if bf16 is asked for on a GPU without it, which is many times slower there.
+    """
+    if precision == "bf16" and device.type == "cuda" and not _gpu_has_bf16():
+        raise StudyError('This GPU computes bf16 only by emulation, which is very slow. Choose precision="auto".')
     if precision != "auto":
         return precision
     return "bf16" if device.type == "cuda" and _gpu_has_bf16() else "fp32"

@@ -26,20 +26,29 @@ from helpers.training.results import Finished, only_writer
 from helpers.training.state import Saver, StateFile, TrainingState, identity
 from helpers.training.trials import Job, run_trials
 
-EVALUATION_BATCH = 512
+EVALUATION_BATCHES = (512, 128, 32)  # images per batch; the smaller ones where a GPU has too little memory
 
 
-@torch.inference_mode()
 def predict_logits(model: nn.Module, split: Split, precision: str = "auto") -> np.ndarray:
     """Return the logits (N, 5) of a whole split in eval mode, without augmentation; the model's mode is restored."""
     was_training = model.training
     model.eval()
+    try:
+        for batch_size in EVALUATION_BATCHES[:-1]:
+            with contextlib.suppress(torch.OutOfMemoryError):
+                return _logits(model, split, precision, batch_size)
+        return _logits(model, split, precision, EVALUATION_BATCHES[-1])
+    finally:
+        model.train(was_training)
+
+
+@torch.inference_mode()
+def _logits(model: nn.Module, split: Split, precision: str, batch_size: int) -> np.ndarray:
     logits = []
-    for images in split.images.split(EVALUATION_BATCH):
+    for images in split.images.split(batch_size):
         images = images.to(split.device, non_blocking=True)
         with autocast(split.device, precision):
             logits.append(model(normalise(images)).float())
-    model.train(was_training)
     return torch.cat(logits).cpu().numpy()
 
 

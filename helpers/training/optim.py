@@ -2,9 +2,10 @@
 
 import contextlib
 import copy
+import os
 import warnings
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 
 import torch
 from torch import nn
@@ -13,6 +14,7 @@ from helpers.config import Config
 from helpers.system.devices import autocast
 from helpers.system.progress import line
 
+EAGER = "CELEBA_STUDY_EAGER"  # an environment variable: if it is set, no training step is recorded
 WARM_UP = 3  # eager steps before the recording: in them cuDNN chooses its algorithms and the optimizer makes its state
 
 
@@ -75,9 +77,10 @@ def train_step(model: nn.Module, optimizer, images, targets, config: Config) -> 
 
 
 def build_step(model: nn.Module, optimizer, config: Config) -> Callable[..., torch.Tensor]:
-    """Return `train_step` as a function of images and targets; on a GPU it is a `RecordedStep`."""
+    """Return `train_step` as a function of images and targets; on a GPU it is a `RecordedStep`, unless EAGER is set."""
     step = partial(train_step, model, optimizer, config=config)
-    return RecordedStep(step, optimizer, config.batch_size) if next(model.parameters()).is_cuda else step
+    recorded = next(model.parameters()).is_cuda and not os.environ.get(EAGER)
+    return RecordedStep(step, optimizer, config.batch_size) if recorded else step
 
 
 class WeightAverage:
@@ -128,7 +131,7 @@ class RecordedStep:
         self.graph: torch.cuda.CUDAGraph | None = None
         self.images = self.targets = self.loss = None  # the graph's inputs and output, at fixed addresses
         self._before = WARM_UP
-        self._aside = torch.cuda.Stream()
+        self._aside = _recording_stream()
 
     def __call__(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         if len(images) != self.batch_size:
@@ -156,7 +159,7 @@ class RecordedStep:
         """Record the step without doing it; other threads, which load images, may use the GPU at the same time."""
         self.images, self.targets = images.clone(), targets.clone()
         self.optimizer.zero_grad(set_to_none=True)  # the recording then allocates the gradients in the graph's memory
-        graph = torch.cuda.CUDAGraph()
+        graph, current = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
         try:
             with (
                 _capturable(self.optimizer),
@@ -164,7 +167,8 @@ class RecordedStep:
             ):
                 self.loss = self.step(self.images, self.targets)
         except RuntimeError as error:
-            why = error.__context__ or error  # the first error; ending a failed recording raises a second one
+            torch.cuda.set_stream(current)  # older versions of PyTorch leave the recording's stream in its place
+            why = str(error.__context__ or error)  # the first error; ending a failed recording raises a second one
             warnings.warn(
                 f"The training step could not be recorded as a CUDA graph ({why}). It runs eagerly, which is slower.",
                 RuntimeWarning,
@@ -173,6 +177,12 @@ class RecordedStep:
             return
         self.graph = graph
         line(f"The training step is a CUDA graph for batches of {len(images)} images, after {WARM_UP} eager steps.")
+
+
+@cache
+def _recording_stream() -> torch.cuda.Stream:
+    """Return the one stream of all recordings: each stream keeps a workspace of its own for cuBLAS."""
+    return torch.cuda.Stream()
 
 
 @contextlib.contextmanager

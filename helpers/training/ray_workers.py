@@ -48,7 +48,7 @@ def run_on_ray(
             for name, job in jobs.items():
                 if job.resume:
                     job.resume.parent.mkdir(parents=True, exist_ok=True)
-                running[train.remote(job.train, job.resume, device if share else "cpu", *stored)] = name
+                running[train.remote(job.train, job.resume, "cuda" if share else "cpu", *stored)] = name
             while running and not interruption.requested:
                 with Interruption() as interruption:
                     ended = _first_ended(ray, list(running), interruption)

@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 from helpers.config import Config
 from helpers.data.batches import Split
 from helpers.errors import StudyError
+from helpers.system.devices import precision_used
 from helpers.system.files import append_json, read_jsons
 from helpers.system.provenance import code_digest
 from helpers.system.records import plain, record_digest
@@ -20,12 +21,13 @@ from helpers.training.state import ROOMS, fingerprint, settings
 class Finished:
     """The results of finished trainings, each a dict; NaN is kept as None.
 
-    A training with other settings, on other images or labels, or by other code, is another training. Without a `path`,
-    nothing is kept.
+    A training with other settings, on other images or labels, on another kind of device or in another precision, or by
+    other code, is another training. Without a `path`, nothing is kept.
     """
 
     def __init__(self, path: Path | None, train: Split, valid: Split):
-        self.path, self._given = path, [fingerprint(train), fingerprint(valid), code_digest(ROOMS)]
+        self.path, self._device = path, train.device
+        self._given = [fingerprint(train), fingerprint(valid), code_digest(ROOMS), train.device.type]
         self._by_key = read_finished(path) if path else {}
 
     def __contains__(self, config: Config) -> bool:
@@ -44,7 +46,9 @@ class Finished:
 
     def _key(self, config: Config) -> str:
         """Return a hash of the settings and of what is given to all trainings; names and places do not count."""
-        return hashlib.sha256(json.dumps([settings(config), self._given], sort_keys=True).encode()).hexdigest()[:16]
+        precision = precision_used(self._device, config.precision)
+        content = json.dumps([settings(config), *self._given, precision], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def read_finished(path: Path) -> dict[str, dict]:

@@ -13,6 +13,7 @@ from torch import nn
 
 from helpers.config import Config
 from helpers.data.batches import Split
+from helpers.system.devices import precision_used
 from helpers.system.files import write_bytes
 from helpers.system.interrupts import Interruption
 from helpers.system.provenance import code_digest
@@ -193,7 +194,7 @@ class Saver:
 
 
 def identity(config: Config, splits: dict[str, Split | None], device: torch.device, augmented: bool) -> dict[str, Any]:
-    """Return what a training depends on, by name: settings, images, code, PyTorch's version and the kind of device.
+    """Return what a training depends on, by name: settings, images, code, PyTorch's version, kind of device, precision.
 
     See `settings` for those that do not count.
     """
@@ -205,6 +206,7 @@ def identity(config: Config, splits: dict[str, Split | None], device: torch.devi
         "the code": code_digest(ROOMS),
         "PyTorch's version": str(torch.__version__),
         "the device": device.type,
+        "the precision": precision_used(device, config.precision),
     }
 
 

@@ -41,7 +41,9 @@ def test_the_kernel_that_still_waits_is_ended_with_the_context():
 
 def test_a_kernel_that_was_ended_can_be_ended_again():
     manager = kernels.start_kernel()
+    ended = process(manager)
     kernels.stop_kernel(manager)
+    assert not ended.is_running()
     run_sync(manager.cleanup_resources)()  # as nbclient leaves one that did not answer
     kernels.stop_kernel(manager)
 

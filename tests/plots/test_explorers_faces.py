@@ -102,11 +102,11 @@ def test_a_combination_that_nobody_has_says_so(faces):
     assert view.figure.texts[0].get_text() == "No train image with Wearing Hat and Eyeglasses."
 
 
-def test_the_share_of_independent_attributes_is_the_product_of_their_rates(faces):
+def test_the_number_for_independent_attributes_follows_from_the_product_of_their_rates(faces):
     train = faces.table[faces.table["split"] == "train"]
     product = train["Smiling"].mean() * (1 - train["Male"].mean())
     view = draw_page(faces, "train", 1, **ANYTHING | {"Smiling": "yes", "Male": "no"})
-    assert f"If these attributes were independent, it would be {product:.1%}." in view.says
+    assert f"If these attributes were independent, there would be about {len(train) * product:,.0f}." in view.says
 
 
 def test_the_divided_persons_are_those_of_the_notebooks_table(faces):

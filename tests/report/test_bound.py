@@ -25,7 +25,8 @@ HIDDEN = re.compile(
     r"|^effects\.(0\.(value|verdict)|\d\.(best|mean|trials|n))$"
     r"|^extra\.(recipe\.(optimizer|lr|batch_size|schedule)|best\.(epoch|train_loss)|steps\.\d\.(adds|over|verdict|compared))$"
     r"|^(intervals|comparison\.differences|threshold_gains)\.\d\.image_|^intervals\.0\.value$|^valid_interval\."
-    r"|^per_attribute\.valid\.\d\.(precision|recall|accuracy|auroc|average_precision|positive_rate|[tf][pn])$"
+    r"|^per_attribute\.valid\.\d\.(precision|recall|(majority_)?accuracy|auroc|average_precision|positive_rate|[tf][pn])$"
+    r"|^above_majority\.1\."
     r"|^calibration\.table\.\d\.loss|^meta\.attributes|^layers\.1\.(layer|output)$|\.said_yes$|^published\.1\.source$"
 )
 

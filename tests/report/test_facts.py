@@ -6,7 +6,7 @@ import shlex
 import pytest
 
 from helpers.config import ATTRIBUTES
-from helpers.report import facts
+from helpers.report import facts, protocol
 from helpers.study import ORDER, RESULTS, notebook_parameters
 
 from .made_up import SPECIFIC, attribute_row, changed, full_study
@@ -194,12 +194,12 @@ def test_failed_checks_and_unfinished_notebooks_are_told():
 )
 def test_the_command_of_a_step_is_that_of_the_run_for_one_notebook(given, step):
     journal = {"commands": [{"command": "", "arguments": shlex.split(given)}]}
-    assert facts.step_command("demo", journal, "05_grid") == f"python -m helpers run {step} --only 05_grid"
+    assert protocol.step_command("demo", journal, "05_grid") == f"python -m helpers run {step} --only 05_grid"
 
 
 def test_a_run_made_by_hand_has_the_command_of_the_course_s_profile():
     command = "python -m helpers run --profile full --run-name study --only 05_grid"
-    assert facts.step_command("study", {}, "05_grid") == command
+    assert protocol.step_command("study", {}, "05_grid") == command
 
 
 def test_the_duration_of_a_notebook_is_the_journal_s_where_it_has_one():
@@ -351,20 +351,20 @@ def test_a_notebook_that_has_not_run_has_no_facts_and_leaves_the_others_theirs(n
 
 
 def test_the_full_protocol_has_no_cuts():
-    assert facts.cuts(full_study()) == []
+    assert protocol.cuts(full_study()) == []
 
 
 def test_trials_on_ray_are_no_cut_as_they_change_no_result():
     results = full_study()
     results["05_grid"]["parameters"] |= {"workers": "ray", "gpus_per_trial": 0.25}
-    assert facts.cuts(results) == []
+    assert protocol.cuts(results) == []
 
 
 def test_cuts_are_the_parameters_that_differ_from_the_protocol():
     results = every_notebook(split_sizes={"train": 15979, "valid": 2044, "test": 1029})
     results["05_grid"]["parameters"] |= {"max_epochs": 1, "device": "cpu", "seed": 7}  # where it runs is no cut
     results["06_final"]["parameters"] |= {"train_images": 16000, "valid_images": 500}  # 16,000 is all of train here
-    assert facts.cuts(results) == [
+    assert protocol.cuts(results) == [
         {"notebook": "05_grid", "parameter": "max_epochs", "protocol": 3, "here": 1},
         {"notebook": "06_final", "parameter": "valid_images", "protocol": 0, "here": 500},
     ]
@@ -373,14 +373,14 @@ def test_cuts_are_the_parameters_that_differ_from_the_protocol():
 def test_a_value_given_by_hand_is_a_cut_and_the_grid_s_best_is_none():
     results = full_study()
     results["06_final"]["parameters"]["lr"] = 0.01
-    assert facts.cuts(results) == []
+    assert protocol.cuts(results) == []
     results["06_final"]["origin"]["lr"] = "by hand"
-    assert facts.cuts(results) == [{"notebook": "06_final", "parameter": "lr", "protocol": None, "here": 0.01}]
+    assert protocol.cuts(results) == [{"notebook": "06_final", "parameter": "lr", "protocol": None, "here": 0.01}]
 
 
 def test_used_parameters_are_the_notebook_s_own_in_its_order():
     result = full_study()["05_grid"]
-    used = facts.used_parameters("05_grid", result)
+    used = protocol.used_parameters("05_grid", result)
     assert list(used) == list(notebook_parameters("05_grid")) and len(used) < len(result["parameters"])
 
 

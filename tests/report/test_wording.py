@@ -9,7 +9,8 @@ import pytest
 from helpers.checks import Check
 from helpers.config import NOTEBOOKS, ROOT
 from helpers.report import sections, wording
-from helpers.report.facts import METRICS, NOT_PROTOCOL
+from helpers.report.facts import METRICS
+from helpers.report.protocol import NOT_PROTOCOL
 from helpers.report.published import measured_steps
 from helpers.study import ORDER, notebook_parameters
 

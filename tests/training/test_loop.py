@@ -98,7 +98,7 @@ def test_validation_is_measured_on_all_logits_and_leaves_the_mode_as_it_was(vali
     model = build_model(0, CPU, 8).train()
     whole = model.eval()(normalise(valid.images)).detach().numpy()
     model.train()
-    monkeypatch.setattr(loop, "EVALUATION_BATCH", 7)  # does not divide 20
+    monkeypatch.setattr(loop, "EVALUATION_BATCHES", (7, 3))  # does not divide 20
     logits = loop.predict_logits(model, valid)
     assert np.allclose(logits, whole, atol=1e-5) and model.training
     assert loop.evaluate(model, valid) == pytest.approx(metrics.scores(whole, valid.targets.numpy()), abs=1e-5)
@@ -137,6 +137,23 @@ def test_a_training_sees_augmented_images_unless_told_otherwise(few, valid, monk
     plain = seen(augmented=False).flatten(1).sort(0).values
     assert torch.equal(plain, normalise(few.images).flatten(1).sort(0).values)
     assert not torch.equal(seen().flatten(1).sort(0).values, plain)
+
+
+def test_where_the_gpu_has_too_little_memory_the_network_is_measured_on_smaller_batches(valid, monkeypatch):
+    model = build_model(0, CPU, 8)
+    expected = loop.predict_logits(model, valid)
+    monkeypatch.setattr(loop, "EVALUATION_BATCHES", (16, 8, 4))
+    forward, sizes = model.forward, []
+
+    def full(images):
+        sizes.append(len(images))
+        if len(images) > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(images)
+
+    monkeypatch.setattr(model, "forward", full)
+    assert np.allclose(loop.predict_logits(model.train(), valid), expected, atol=1e-5) and model.training
+    assert sizes == [16, 8, 4, 4, 4, 4, 4]
 
 
 @pytest.fixture

@@ -48,7 +48,8 @@ class FakeCuda:
 
     def __init__(self, monkeypatch, fails: bool = False):
         self.trained, self.replayed, self.recording, self.fails = [], 0, False, fails
-        monkeypatch.setattr(torch.cuda, "Stream", lambda: self)
+        monkeypatch.setattr(optim, "_recording_stream", lambda: self)
+        monkeypatch.setattr(torch.cuda, "set_stream", lambda stream: None)
         monkeypatch.setattr(torch.cuda, "current_stream", lambda: self)
         monkeypatch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
         monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: self)

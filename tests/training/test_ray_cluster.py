@@ -22,6 +22,7 @@ from helpers.training import grid
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.xdist_group("ray"),  # one Ray at a time
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra scale"),
     pytest.mark.skipif(sys.platform != "linux", reason="Ray's clusters are supported on Linux only"),
 ]
@@ -37,7 +38,8 @@ from helpers.data.batches import load_split
 from helpers.data.celeba import open_dataset
 from helpers.training import grid
 folder, epochs, dropouts = Path(sys.argv[1]), int(sys.argv[2]), [float(value) for value in sys.argv[3:]]
-cpu, config = torch.device("cpu"), Config(batch_size=8, device="cpu", max_epochs=epochs)
+import os
+cpu, config = torch.device("cpu"), Config(batch_size=8, device=os.environ.get("DEVICE", "cpu"), max_epochs=epochs)
 train, valid = (load_split(open_dataset("drawn"), name, cpu).subset(range(16)) for name in ("train", "valid"))
 trials = grid.grid_trials(config, [0.001], [1e-5], [8], dropouts)
 states = lambda name: folder / "resume" / f"{name}.pt"
@@ -70,8 +72,11 @@ def wait_until(condition, seconds: float = 300):
 
 
 @contextlib.contextmanager
-def cluster():
-    """Start a cluster of two nodes with one CPU core each; yield its address and the process of the second node."""
+def cluster(*resources: str):
+    """Start a cluster of two nodes with one CPU core each; yield its address and the process of the second node.
+
+    `resources` are options of `ray start` for the first node.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -80,7 +85,7 @@ def cluster():
         # In /tmp, since the names of Ray's sockets are long
         folder = started.enter_context(tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp"))
         head = ("--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={folder}")
-        started.enter_context(node(folder, *head))
+        started.enter_context(node(folder, *head, *resources))
         wait_until(lambda: is_open(port))
         yield address, started.enter_context(node(folder, f"--address={address}"))
 
@@ -142,6 +147,17 @@ def test_a_grid_goes_to_its_end_while_a_node_dies_with_nothing_lost_and_nothing_
     log = (tmp_path / "log").read_text()
     told = [line.partition(" lr")[0] for line in log.splitlines() if line.startswith("trial")]
     assert told == [f"trial {number}/6" for number in range(1, 7)]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_a_training_that_is_given_a_gpu_which_cannot_be_used_says_so_and_is_not_done_on_the_cpu(drawn, tmp_path):
+    with (
+        cluster("--num-gpus=1") as (address, _),
+        program(tmp_path, 1, 0.0, RAY_ADDRESS=address, DEVICE="auto") as driver,
+    ):
+        assert driver.wait(300) == 1
+    assert 'device="cuda" cannot be used: ' in (tmp_path / "log").read_text()
+    assert not (tmp_path / "grid.jsonl").exists()
 
 
 def trains(process: psutil.Process) -> bool:

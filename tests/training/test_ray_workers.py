@@ -22,6 +22,7 @@ from helpers.training.trials import Job, run_trials
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.xdist_group("ray"),  # one Ray at a time
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra scale"),
 ]
 
@@ -104,7 +105,9 @@ def meet(folder: Path):
     """Wait until all workers are here."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / str(os.getpid())).touch()
+    end = time.monotonic() + 120
     while len(list(folder.iterdir())) < WORKERS:
+        assert time.monotonic() < end, "not all workers have come"
         time.sleep(0.05)
 
 
@@ -156,7 +159,7 @@ def test_a_failure_on_a_worker_is_that_of_one_by_one(few):
 
 def test_an_interruption_saves_what_is_trained_and_the_next_call_ends_with_the_same_bits(few, tmp_path):
     config, states = CONFIG.but(max_epochs=8), tmp_path / "resume"
-    call = functools.partial(fit_seeds, [43, 44], *few, config, lambda name: states / f"{name}.pt", "ray")
+    call = functools.partial(fit_seeds, [43, 44], *few, config, None, lambda name: states / f"{name}.pt", "ray")
 
     def interrupt_when_trained():
         while len(list(states.glob("*.pt"))) < 2:

@@ -70,7 +70,7 @@ def draw_page(faces: Faces, split: str, page: int, **wanted: str) -> View:
     says = f"{len(found):,} of {len(table):,} {split} images ({len(found) / max(1, len(table)):.1%}), {described}."
     if len(asked) > 1:
         alone = [(table[name] == yes).mean() for name, yes in asked.items()]
-        says += f" If these attributes were independent, it would be {np.prod(alone):.1%}."
+        says += f" If these attributes were independent, there would be about {len(table) * np.prod(alone):,.0f}."
     if not len(found):
         return View(note(f"No {split} image {described}.", HEIGHT), says, limits={"page": 1})
     here = found.iloc[(page - 1) * PER_PAGE : page * PER_PAGE]
