@@ -92,7 +92,6 @@ def run(
 @app.command()
 def report(
     runs: Annotated[list[str] | None, typer.Argument(help="The run to report on; with --compare, two or more.")] = None,
-    run_name: Annotated[str, typer.Option(help="The run to report on, in place of the argument.")] = "",
     formats: Annotated[str, typer.Option("--format", help="One or more of html, pdf, md, docx.")] = "html,pdf",
     language: Language = "fr",
     author: Author = "",
@@ -105,7 +104,7 @@ def report(
     from helpers.cli import reporting
     from helpers.config import known
 
-    names = [*(runs or []), *([run_name] if run_name else [])]
+    names = runs or []
     if not names or (len(names) > 1 and not compare):
         raise StudyError("Name one run: python -m helpers report NAME; or set several side by side with --compare.")
     wanted = tuple(known(name.strip(), reporting.REPORT_FORMATS, "report format") for name in formats.split(","))

@@ -37,23 +37,20 @@ class Run:
     """The folders of one run, as one notebook uses them.
 
     Results are written to runs/<run_name>/results/<notebook>.json, figures to figures/<run_name>/ and weights to
-    checkpoints/<run_name>/. `dataset` is None for a notebook that reads no images. `parameters` are the values of the
-    notebook's `parameters` cell, and `promised` the names of the results that it has to write, where they are known.
-    `checks` are its sanity checks; results/checks.json has those of all notebooks.
+    checkpoints/<run_name>/. `parameters` are the values of the notebook's `parameters` cell, and `promised` the names
+    of the results that it has to write. `checks` are its sanity checks; results/checks.json has those of all notebooks.
     """
 
     def __init__(
         self,
         notebook: str,
         config: Config,
-        dataset: Dataset | None = None,
-        parameters: Mapping | None = None,
-        promised: Iterable[str] | None = None,
+        dataset: Dataset,
+        parameters: Mapping,
+        promised: Iterable[str],
     ):
-        self.notebook, self.config = notebook, config
-        self.dataset: Any = dataset
-        self.parameters = dict(parameters or {})
-        self.promised = None if promised is None else set(promised)
+        self.notebook, self.config, self.dataset = notebook, config, dataset
+        self.parameters, self.promised = dict(parameters), set(promised)
         self.folder = RUNS / config.run_name
         self.results = self.folder / "results"
         self.figures = FIGURES / config.run_name
@@ -71,7 +68,7 @@ class Run:
         sees whether the notebook has to be executed again. Raises ValueError if the names of the results are not
         those that were promised.
         """
-        if self.promised is not None and set(results) != self.promised:
+        if set(results) != self.promised:
             wrong = ", ".join(sorted(set(results) ^ self.promised))
             raise ValueError(f"The results of {self.notebook} differ from those in study.RESULTS: {wrong}")
         content = {
@@ -157,7 +154,7 @@ class Run:
 
         if note:
             figure.text(0.0, -0.01, note, ha="left", va="top", fontsize=7.5, color="#555")
-        if self.dataset is not None and self.dataset.drawn:
+        if self.dataset.drawn:
             figure.text(1.0, -0.01, "drawn faces", ha="right", va="top", fontsize=7.5, color="#a33")
         path = self.figures / f"{self.notebook}_{name}.png"
         try:
@@ -170,8 +167,7 @@ class Run:
     def save_checkpoint(self, name: str, model, epoch: int, metrics: dict, config: Config | None = None):
         """Write checkpoints/<run_name>/<name>.pt."""
         path = self.checkpoints / f"{name}.pt"
-        source = self.dataset.source if self.dataset else "unknown"
-        save_checkpoint(path, model, config or self.config, epoch, metrics, source)
+        save_checkpoint(path, model, config or self.config, epoch, metrics, self.dataset.source)
         self.files.made(path)
 
     def load_checkpoint(self, name: str | Path) -> Checkpoint:
@@ -308,9 +304,7 @@ class Run:
         """The log of all openings of the test split in this run, oldest first."""
         return read_jsons(self.folder / TEST_LOG)
 
-    def _describe_data(self) -> dict | None:
-        if self.dataset is None:
-            return None
+    def _describe_data(self) -> dict:
         return {
             "source": self.dataset.source,
             "drawn": self.dataset.drawn,

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from helpers import run as runs
 from helpers.config import Config
@@ -298,3 +299,15 @@ def test_the_results_of_other_runs_are_read_without_counting_as_read(make_run, t
     found = run.elsewhere("06_final")
     assert list(found) == ["first", "second"] and found["first"]["parameters"]["seed"] == 42
     assert not any("first" in path for path in run.files.digests()["read"])
+
+
+def test_a_figure_says_its_note_and_that_faces_are_drawn_and_one_that_cannot_be_written_is_told(make_run):
+    run, figure = make_run("01_data"), Figure()
+    run.save_figure(figure, "faces", "48 images", alt="Faces.")
+    assert [text.get_text() for text in figure.texts] == ["48 images", "drawn faces"]
+    path = run.figures / "01_data_faces.png"
+    assert path.stat().st_size > 1_000
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StudyError, match=r"The figure .*01_data_faces\.png cannot be written \("):
+        run.save_figure(Figure(), "faces", alt="Faces.")

@@ -28,18 +28,15 @@ CONTINUE = "Run the same command again: it continues from there."
 START_TIMEOUT = 600  # seconds in which a kernel has to answer: it imports first, which is slow on a busy machine
 
 
-def run_study(study: Study, kernels: Kernels | None = None) -> Path:
+def run_study(study: Study, kernels: Kernels) -> Path:
     """Run the notebooks that are not done yet and return the run's folder.
 
     The parameters, the device and the dataset are checked first. A notebook is done if it was executed with the same
     parameters, data and code, and if no file that it read or made has changed since. Raises StudyError if something is
     wrong or if a notebook fails, which stops the run; the executed copy of the notebook contains the traceback. Raises
-    Interrupted if the run is told to end. With `kernels`, one is left waiting for the report unless a single notebook
+    Interrupted if the run is told to end. One of the `kernels` is left waiting for the report unless a single notebook
     was asked for.
     """
-    if kernels is None:
-        with Kernels() as own:
-            return run_study(study, own)
     parameters = plan(study)
     run_name = check_parameter("run_name", study.run_name or study.profile)
     folder = RUNS / run_name

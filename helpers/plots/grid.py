@@ -13,13 +13,13 @@ from helpers.plots.style import ACCENT, INK, PALE, SOFT, SPLIT_COLOURS, WIDTH, p
 from helpers.plots.words import ENGLISH, Words
 
 
-def plot_grid(table: pd.DataFrame, value: str = "val_loss", words: Words = ENGLISH) -> Axes:
+def plot_grid(table: pd.DataFrame, words: Words = ENGLISH) -> Axes:
     """Plot the whole grid as one heat map: lr and weight decay in rows, channels and dropout in columns.
 
     The best trial, which is the first row of the table, is framed.
     """
     rows, columns = ["lr", "weight_decay"], ["channels_block3", "dropout"]
-    pivot = table.astype({value: float}).pivot(index=rows, columns=columns, values=value)
+    pivot = table.astype({"val_loss": float}).pivot(index=rows, columns=columns, values="val_loss")
     pivot = pivot.sort_index(axis=0).sort_index(axis=1)
     best = pivot.columns.get_loc(tuple(table.iloc[0][columns])), pivot.index.get_loc(tuple(table.iloc[0][rows]))
     pivot.index, pivot.columns = (
@@ -34,8 +34,6 @@ def plot_grid(table: pd.DataFrame, value: str = "val_loss", words: Words = ENGLI
 
 def plot_parallel(
     table: pd.DataFrame,
-    factors: tuple[str, ...] = FACTORS,
-    value: str = "val_loss",
     words: Words = ENGLISH,
     ax: Axes | None = None,
     kept: np.ndarray | None = None,
@@ -48,19 +46,19 @@ def plot_parallel(
     trials have a colour; the lines of the others are grey.
     """
     ax = ax or plt.subplots(figsize=(WIDTH, 3.0))[1]
-    losses = table[value].astype(float)
+    losses = table["val_loss"].astype(float)
     colours = plt.get_cmap("cividis_r", 40)  # so few that the colour bar is drawn with lines and not as an image
     scale = ScalarMappable(Normalize(losses.min(), losses.max()), colours)
     coloured = np.isfinite(losses.to_numpy()) & (True if kept is None else kept)
-    for row, (line, loss) in enumerate(zip(_lines(table, factors, losses), losses, strict=True)):
+    for row, (line, loss) in enumerate(zip(_lines(table, losses), losses, strict=True)):
         colour = scale.to_rgba(loss) if coloured[row] else PALE
         look = {"color": colour, "lw": 1.1, "zorder": 2 + int(coloured[row])}
         if row == chosen:
             text = "chosen trial: {loss}" if chosen else "best trial: {loss}"
             told = words.number(loss, 4) if np.isfinite(loss) else "–"
             look = {"color": ACCENT, "lw": 2.8, "zorder": 4, "label": words(text, loss=told)}
-        ax.plot(range(len(factors)), line, **look)
-    _name_levels(ax, table, factors, words)
+        ax.plot(range(len(FACTORS)), line, **look)
+    _name_levels(ax, table, words)
     bar = ax.figure.colorbar(scale, ax=ax, pad=0.02, label=words("valid loss (nats)"))
     bar.solids.set_edgecolor("face")  # without it, some viewers show gaps between the colours
     if chosen >= 0:
@@ -68,23 +66,23 @@ def plot_parallel(
     return ax
 
 
-def _lines(table: pd.DataFrame, factors: tuple[str, ...], losses: pd.Series) -> np.ndarray:
+def _lines(table: pd.DataFrame, losses: pd.Series) -> np.ndarray:
     """Return the heights (N, factors) of the trials' lines, a little apart in the order of their loss."""
     place = losses.rank(method="first", na_option="bottom") - 1
     aside = 0.06 - 0.12 * (1 - place / max(1, len(table) - 1)).to_numpy()
-    return np.column_stack([_heights(table[name]) for name in factors]) + aside[:, None]
+    return np.column_stack([_heights(table[name]) for name in FACTORS]) + aside[:, None]
 
 
-def _name_levels(ax: Axes, table: pd.DataFrame, factors: tuple[str, ...], words: Words):
+def _name_levels(ax: Axes, table: pd.DataFrame, words: Words):
     """Write the values of each factor where its lines pass."""
-    for position, name in enumerate(factors):
+    for position, name in enumerate(FACTORS):
         levels = pd.Series(sorted(table[name].unique()))
         for level, height in zip(levels, _heights(levels), strict=True):
             box = {"fc": "white", "ec": "none", "pad": 1, "alpha": 0.85}
             y, side = (height + 0.1, "bottom") if height else (-0.1, "top")
             ax.text(position, y, words.small(level), ha="center", va=side, fontsize=8.5, bbox=box, zorder=5)
-    ax.set_xticks(range(len(factors)), [words.name(name) for name in factors])
-    ax.set(yticks=[], xlim=(-0.2, len(factors) - 0.8), ylim=(-0.25, 1.25))
+    ax.set_xticks(range(len(FACTORS)), [words.name(name) for name in FACTORS])
+    ax.set(yticks=[], xlim=(-0.2, len(FACTORS) - 0.8), ylim=(-0.25, 1.25))
     ax.spines["left"].set_visible(False)
 
 

@@ -29,7 +29,7 @@ SOFT = "#7a8290"
 """The grey of axes and reference lines."""
 
 PALE = "#d3d7de"  # of what a filter has left out
-INK, ACCENT, ORANGE = "#222831", "#A6226B", "#E69F00"
+INK, ACCENT = "#222831", "#A6226B"
 LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)), "-")
 SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#c9e1f0", "#5aa5d3"])  # black text is legible on all

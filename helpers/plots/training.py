@@ -89,22 +89,21 @@ def plot_dynamics(answers: np.ndarray, targets: np.ndarray, words: Words = ENGLI
 def plot_curves(
     curves: dict[str, pd.DataFrame],
     title: str,
-    column: str = "val_loss",
     ax: Axes | None = None,
     words: Words = ENGLISH,
 ) -> Axes:
-    """Plot `column` of each named history against the epoch.
+    """Plot the valid loss of each named history against the epoch.
 
-    A band shows the range over the seeds, where a history has it in the columns `<column>_low` and `<column>_high`.
+    A band shows the range over the seeds, where a history has it in the columns val_loss_low and val_loss_high.
     """
     ax = ax or plt.subplots(figsize=(WIDTH, 2.0))[1]
     for (label, history), colour, dash in zip(curves.items(), cycle(LINES), cycle(DASHES), strict=False):
-        ax.plot(history["epoch"], history[column], dash, color=colour, marker="o", label=label)
-        if f"{column}_low" in history:
-            band = (history[f"{column}_{end}"].astype(float) for end in ("low", "high"))
+        ax.plot(history["epoch"], history["val_loss"], dash, color=colour, marker="o", label=label)
+        if "val_loss_low" in history:
+            band = (history[f"val_loss_{end}"].astype(float) for end in ("low", "high"))
             ax.fill_between(history["epoch"], *band, color=colour, alpha=0.15, lw=0)
     whole_epochs(ax, words)
-    ax.set(ylabel=words("valid loss (nats)" if column == "val_loss" else column), title=title)
+    ax.set(ylabel=words("valid loss (nats)"), title=title)
     ax.margins(x=0.08)
     ax.legend()
     return ax

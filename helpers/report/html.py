@@ -13,9 +13,10 @@ from traitlets.config import Config
 
 from helpers.config import check_parameter
 from helpers.errors import StudyError
+from helpers.plots.explorers.saving import WIDGET
 from helpers.report.fonts import font_css
+from helpers.report.formulas import typeset
 from helpers.report.page import finish
-from helpers.report.stills import freeze_widgets, typeset
 from helpers.system.files import write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -46,13 +47,21 @@ def to_html(
     words = page_words(language)
     nb = _read(notebook)
     _tag_injected_parameters(nb)
-    freeze_widgets(nb, words["no_state"])
+    _remove_widgets(nb)
     about = {"title": title, "author": author, "subject": subject, "keywords": ", ".join(keywords)}
     report = about | {"foot": _css_string(foot), "words": words, "fonts": font_css(), "site": site, "here": target.name}
     html, _ = _exporter(language).from_notebook_node(nb, resources={"report": report})
     target.parent.mkdir(parents=True, exist_ok=True)
     write_text(target, finish(html, folder, words))
     return target
+
+
+def _remove_widgets(nb: nbformat.NotebookNode):
+    """Remove the widgets, which need a kernel; a notebook that `run` has executed has figures in their places."""
+    nb.metadata.pop("widgets", None)
+    for cell in nb.cells:
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
 
 
 def _css_string(text: str) -> str:

@@ -15,7 +15,7 @@ from helpers.evaluation.groups import ENOUGH
 from helpers.models.networks import COURSE_PARAMETERS
 from helpers.notebook import say
 from helpers.report import figures
-from helpers.report.facts import FEW, batches_times_size, gather
+from helpers.report.facts import batches_times_size, gather
 from helpers.report.numbering import Numbering
 from helpers.report.protocol import step_command
 from helpers.report.wording import NBSP, catalogue, templates, typeset
@@ -66,7 +66,6 @@ CONSTANTS = {
     "HUE": augmentation.HUE,
     "COURSE": COURSE,
     "CELEBA": CELEBA,
-    "FEW": FEW,
     "SURE": 0.95,  # level of all confidence intervals
     "ENOUGH": ENOUGH,
     "MEMORISED": 0.01,  # train loss in the check of 03_overfit

@@ -1,4 +1,4 @@
-"""The executed notebooks of a run as linked pages: code, outputs, and widgets as they last stood."""
+"""The executed notebooks of a run as linked pages: their text, code and outputs."""
 
 from pathlib import Path
 

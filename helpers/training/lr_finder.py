@@ -95,11 +95,11 @@ def minimum(lrs: np.ndarray, losses: np.ndarray) -> float:
     return float(lrs[losses.argmin()]) / 10
 
 
-def slide(lrs: np.ndarray, losses: np.ndarray, width: int = 15, threshold: float = 0.005) -> float:
+def slide(lrs: np.ndarray, losses: np.ndarray, width: int = 15) -> float:
     """Return the lr before the steep rise at the end (fastai's slide, with its two constants).
 
     A window of `width` steps slides from the end of the curve towards its beginning while the slopes of the loss (per
-    step) at its two ends differ by more than `threshold`. The suggestion is the lr at the left end of the last such
+    step) at its two ends differ by more than 0.005. The suggestion is the lr at the left end of the last such
     window, or of the first window if there is none. NaN if the curve has at most `width` steps.
     """
     if len(losses) <= width:
@@ -107,7 +107,7 @@ def slide(lrs: np.ndarray, losses: np.ndarray, width: int = 15, threshold: float
     slopes = np.gradient(losses)
     left, right = len(losses) - 1 - width, len(losses) - 1
     suggestion = lrs[left]
-    while left >= 0 and abs(slopes[right] - slopes[left]) > threshold:
+    while left >= 0 and abs(slopes[right] - slopes[left]) > 0.005:
         suggestion = lrs[left]
         left, right = left - 1, right - 1
     return float(suggestion)

@@ -13,12 +13,13 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from helpers.__main__ import app, main
-from helpers.cli import doctor
+from helpers.cli import doctor, pipeline, reporting
 from helpers.cli.kernels import kernel_problem, refuse_other_kernel
 from helpers.config import ATTRIBUTES, DATA, ROOT, Config
 from helpers.errors import StudyError
 from helpers.models.checkpoints import save_checkpoint
 from helpers.models.networks import build_model
+from helpers.study import ORDER
 from helpers.system.devices import choose_device
 
 PROBABILITIES, DECISIONS = list(ATTRIBUTES), [f"{name}_pred" for name in ATTRIBUTES]
@@ -127,8 +128,8 @@ def test_a_device_that_is_not_known_is_refused(device):
         (["predict", "--checkpoint", "nowhere.pt", "x.jpg"], "There is no checkpoint nowhere.pt"),
         (["run", "--profile", "demo", "-p", "06_final.max_epoch=3"], "Did you mean 'max_epochs'"),
         (["run", "--profile", "quick", "--data-root", "/nowhere"], "The data root /nowhere does not exist"),
-        (["report", "--run-name", "nowhere"], "There is no run 'nowhere'"),
-        (["report", "--run-name", "nowhere", "--format", "odt"], "no report format 'odt'"),
+        (["report", "nowhere"], "There is no run 'nowhere'"),
+        (["report", "nowhere", "--format", "odt"], "no report format 'odt'"),
     ],
 )
 def test_a_users_mistake_is_one_clear_message_and_exit_status_2(arguments, message, monkeypatch, capsys):
@@ -161,3 +162,31 @@ def test_a_fault_on_the_scorecard_is_the_exit_status_of_a_run(monkeypatch, tmp_p
     assert done.exit_code == status and "Checks: " in done.output
     rows.pop()  # a notebook without any check is a fault too
     assert call("run", "--profile", "demo").exit_code == 1
+
+
+@pytest.mark.parametrize(("passed", "keep_going", "status"), [(True, False, 0), (False, False, 1), (False, True, 0)])
+def test_run_passes_on_what_was_asked_and_its_status_is_that_of_the_checks(
+    tmp_path, monkeypatch, passed, keep_going, status
+):
+    asked = []
+    check = {"name": "a", "expected": "", "measured": "", "values": {}, "passed": passed, "severity": "fault"}
+    (tmp_path / "results").mkdir()
+    rows = [check | {"notebook": name} for name in ORDER]
+    (tmp_path / "results" / "checks.json").write_text(json.dumps(rows))
+    monkeypatch.setattr(pipeline, "run_study", lambda study, kernels: asked.append(study) or tmp_path)
+    monkeypatch.setattr(reporting, "make_report", lambda name, page, kernels: asked.append((name, page)))
+    words = ["run", "--profile", "demo", "--run-name", "mine", "--device", "cpu", "-p", "seed=7", "--language", "en"]
+    words += ["--allow-missing", "--fresh", "--author", "Ada", *(["--keep-going"] if keep_going else [])]
+    assert call(*words).exit_code == status
+    study, (name, page) = asked
+    assert (study.profile, study.run_name, study.device, study.settings) == ("demo", "mine", "cpu", ["seed=7"])
+    assert study.allow_missing and study.fresh and name == tmp_path.name
+    assert page == {"language": "en", "author": "Ada", "course": "", "repository": ""}
+
+
+@pytest.mark.slow
+def test_a_checkpoint_is_exported_where_it_was_asked_for(checkpoint, tmp_path):
+    pytest.importorskip("onnxscript")
+    result = call("export-onnx", "--checkpoint", checkpoint, "--onnx", tmp_path / "a.onnx")
+    assert result.exit_code == 0 and (tmp_path / "a.onnx").stat().st_size > 10_000
+    assert "a.onnx: its logits differ from torch's by " in result.stdout

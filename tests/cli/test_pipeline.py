@@ -17,9 +17,15 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from helpers import study
 from helpers.cli import kernels, pipeline, planning
+from helpers.cli.kernels import Kernels
 from helpers.cli.planning import Study
 from helpers.config import CHECKPOINTS, RUNS
 from helpers.errors import Interrupted, StudyError
+
+
+def run_study(study: Study):
+    with Kernels() as kernels:
+        return pipeline.run_study(study, kernels)
 
 
 def planned(*settings, **asked):
@@ -130,14 +136,14 @@ def test_a_second_run_of_the_same_name_is_refused(drawn):
     folder = RUNS / "twice"
     folder.mkdir(parents=True)
     with FileLock(folder / ".lock"), pytest.raises(StudyError, match="'twice' is going on"):
-        pipeline.run_study(Study("demo", run_name="twice"))
+        run_study(Study("demo", run_name="twice"))
 
 
 def test_a_run_folder_that_cannot_be_made_is_told(drawn):
     (RUNS / "in-the-way").parent.mkdir(parents=True, exist_ok=True)
     (RUNS / "in-the-way").write_text("a file")
     with pytest.raises(StudyError, match="cannot be written"):
-        pipeline.run_study(Study("demo", run_name="in-the-way"))
+        run_study(Study("demo", run_name="in-the-way"))
 
 
 def test_a_signal_that_the_kernel_ignores_is_not_lost(monkeypatch, tmp_path):
@@ -177,7 +183,7 @@ def test_cuda_that_is_not_there_is_told_before_anything_runs(drawn):
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
     with pytest.raises(StudyError, match='device="cuda"'):
-        pipeline.run_study(Study("demo", run_name="cuda", device="cuda"))
+        run_study(Study("demo", run_name="cuda", device="cuda"))
     assert not list((RUNS / "cuda").glob("*.ipynb"))
 
 
@@ -210,7 +216,7 @@ def test_a_failing_notebook_stops_the_run_keeps_its_traceback_and_from_goes_on(
     own_notebooks, drawn, capsys, monkeypatch
 ):
     with pytest.raises(StudyError, match="05_grid failed: ZeroDivisionError") as caught:
-        pipeline.run_study(Study("demo", run_name="stumble"))
+        run_study(Study("demo", run_name="stumble"))
     folder = RUNS / "stumble"
     assert str(folder / "05_grid.ipynb") in str(caught.value) and "run the same command again" in str(caught.value)
     executed = nbformat.read(folder / "05_grid.ipynb", as_version=4)
@@ -226,23 +232,23 @@ def test_a_failing_notebook_stops_the_run_keeps_its_traceback_and_from_goes_on(
     (own_notebooks / "fail").unlink()
     told = capsys.readouterr().out
     assert "first" in told and "01_data (1/2): it is not done" in told
-    pipeline.run_study(Study("demo", run_name="stumble"))  # the failure left the run unlocked
+    run_study(Study("demo", run_name="stumble"))  # the failure left the run unlocked
     journal = json.loads((folder / "run.json").read_text())
     assert journal["notebooks"]["05_grid"]["status"] == "done" and len(journal["commands"]) == 2
     told = capsys.readouterr().out
     assert "01_data (1/2): done before" in told and "first" not in told and "second" in told
-    pipeline.run_study(Study("demo", run_name="stumble", start="05_grid"))
+    run_study(Study("demo", run_name="stumble", start="05_grid"))
     told = capsys.readouterr().out
     assert "was asked for" in told and "second" in told and "first" not in told
     kept = [RUNS / "stumble" / "resume" / "06_final" / "final.pt", RUNS / "stumble" / "results" / "grid.jsonl"]
     for path in kept:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("an earlier training")
-    pipeline.run_study(Study("demo", run_name="stumble", fresh=True))
+    run_study(Study("demo", run_name="stumble", fresh=True))
     assert "first" in capsys.readouterr().out and not any(path.exists() for path in kept)
     monkeypatch.setattr(pipeline, "execute", lambda *given: signal.SIGTERM)  # which came between two cells
     with pytest.raises(Interrupted, match="interrupted after 01_data"):
-        pipeline.run_study(Study("demo", run_name="stumble", fresh=True))
+        run_study(Study("demo", run_name="stumble", fresh=True))
     assert "05_grid (2/2)" not in capsys.readouterr().out
 
 
@@ -257,10 +263,10 @@ def test_a_dataset_that_vanishes_between_two_notebooks_is_named_and_what_is_done
         nbformat.write(notebook, own_notebooks / f"{name}.ipynb")
     asked = Study("demo", run_name="vanish", data_root=str(copy))
     with pytest.raises(StudyError, match=f"05_grid failed: StudyError: The data root {copy} does not exist"):
-        pipeline.run_study(asked)
+        run_study(asked)
     away.rename(copy)
     capsys.readouterr()
-    pipeline.run_study(asked)
+    run_study(asked)
     told = capsys.readouterr().out
     assert "01_data (1/2): done before" in told and "05_grid (2/2): it is not done" in told
 

@@ -46,7 +46,6 @@ def test_a_format_that_cannot_be_made_is_told_and_the_others_stay(notebook, tmp_
     ("words", "called"),
     [
         (["one"], ("make_report", "one")),
-        (["--run-name", "one"], ("make_report", "one")),
         (["one", "--notebooks"], ("export_site", "one")),
         (["--compare", "one", "two", "three"], ("compare", ["one", "two", "three"])),
     ],

@@ -9,8 +9,9 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from helpers.errors import StudyError
+from helpers.plots.explorers.saving import WIDGET
+from helpers.report.formulas import typeset
 from helpers.report.html import page_words, to_html
-from helpers.report.stills import STATE, VIEW, typeset
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010804000000b51c0c02"
@@ -29,14 +30,8 @@ def code(source: str, *tags: str, **mimes: str):
     return new_code_cell(source, outputs=outputs, metadata={"tags": list(tags)})
 
 
-def models(**states: dict) -> dict:
-    """Return notebook metadata with one saved widget a keyword; its model's name is in `model`."""
-    saved = {key: {"model_name": state.pop("model") + "Model", "state": state} for key, state in states.items()}
-    return {"widgets": {STATE: {"state": saved}}}
-
-
 def view(key: str):
-    return new_code_cell(outputs=[new_output("display_data", {VIEW: {"model_id": key}, "text/plain": "repr"})])
+    return new_code_cell(outputs=[new_output("display_data", {WIDGET: {"model_id": key}, "text/plain": "repr"})])
 
 
 def page(folder: Path, *cells, metadata: dict | None = None, **options) -> BeautifulSoup:
@@ -88,34 +83,10 @@ def test_streams_are_joined_overwritten_lines_go_and_ansi_becomes_colour(tmp_pat
     assert stream.select_one(".ansi-red-fg").get_text() == "red"
 
 
-def test_widgets_become_text_and_closed_bars_go(tmp_path):
-    metadata = models(
-        box={
-            "model": "VBox",
-            "children": ["IPY_MODEL_bar", "IPY_MODEL_slider", "IPY_MODEL_choice", "IPY_MODEL_out"],
-        },
-        bar={
-            "model": "FloatProgress",
-            "value": 2.0,
-            "max": 5.0,
-            "description": "époques",
-            "bar_style": "danger",
-        },
-        slider={"model": "FloatRangeSlider", "description": "seuil", "value": [0.1 + 0.2, 1]},
-        choice={"model": "Dropdown", "description": "choix", "_options_labels": ["a", "<b>"], "index": 1},
-        out={"model": "Output", "outputs": [{"output_type": "stream", "name": "stdout", "text": "dedans"}]},
-        closed={"model": "HTML", "value": "CLOSED", "layout": "IPY_MODEL_layout"},
-        layout={"model": "Layout", "visibility": "hidden"},
-    )
-    soup = page(tmp_path, view("box"), view("closed"), metadata=metadata)
-    text = soup.main.get_text("\n")
-    assert "seuil = 0.3 – 1" in text and "choix = <b>" in text and "époques" in text and "dedans" in text
-    assert soup.select_one(".bar.danger > span")["style"] == "width:40%"
-    assert "CLOSED" not in text and "repr" not in text and "widget-state" not in str(soup)
-
-
-def test_a_widget_whose_state_was_not_saved_is_told(tmp_path):
-    assert "état non enregistré" in page(tmp_path, view("unknown")).main.get_text()
+def test_widgets_and_their_state_are_left_out(tmp_path):
+    state = {"widgets": {"application/vnd.jupyter.widget-state+json": {"state": {"value": "A PRIVATE PICTURE"}}}}
+    soup = page(tmp_path, view("chosen"), code("x", text_plain="KEPT"), metadata=state)
+    assert "KEPT" in str(soup) and "repr" not in str(soup) and "PRIVATE" not in str(soup)
 
 
 def test_headings_have_ids_of_their_own_and_the_contents_lead_to_them(tmp_path):

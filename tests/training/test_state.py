@@ -234,7 +234,7 @@ begun, ready = os.pipe()
 def train():
     config = Config(data_root=sys.argv[2], device="cpu", max_epochs=40, batch_size=8, dropout=0.2,
                     channels_block3=8, optimizer="adamw", schedule="one_cycle", ema=0.9)
-    run = Run("06_final", config, open_dataset(sys.argv[2]))
+    run = Run("06_final", config, open_dataset(sys.argv[2]), {}, ())
     train, valid = (run.load(split).subset(range(16)) for split in ("train", "valid"))
     follower = run.follow("best", config, valid.subset(range(4)), last=True)
     follower.log = lambda row: os.write(ready, b"!")

@@ -29,7 +29,7 @@ from helpers.training.loop import predict_logits
 PLACES = ((0.005, 0.03, 0.3, 0.86), (0.32, 0.2, 0.17, 0.69), (0.505, 0.2, 0.17, 0.69), (0.805, 0.2, 0.19, 0.69))
 
 
-def try_face(checkpoints: dict[str, Checkpoint], number: int = 1):
+def try_face(checkpoints: dict[str, Checkpoint]):
     """Show what networks say about a drawn face or a picture of your own, cropped as CelebA's images are.
 
     The shipped network is added to the `checkpoints`. The picture is neither written to disk nor saved with the
@@ -43,7 +43,7 @@ def try_face(checkpoints: dict[str, Checkpoint], number: int = 1):
 
     explore(
         draw,
-        face=FaceChoice(number),
+        face=FaceChoice(1),
         network=Dropdown(options=list(networks), description="network"),
         attribute=Dropdown(options=ATTRIBUTES, description="Grad-CAM for", value="Smiling"),
         across=IntSlider(50, 0, 100, description="across (%)", **live),
