@@ -73,11 +73,12 @@ def notes_on(arm: dict, course: dict, teacher: dict | None, dataset: Dataset) ->
         f"{each['test_micro_f1']:.4f}"
         for each in (arm, course)
     )
-    both = ", ".join(str(seed) for seed in arm["seeds"] if seed in course["seeds"])
+    seeds = above.get("seeds") or [seed for seed in arm["seeds"] if seed in course["seeds"]]
+    both = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
     trainings = "1 seed" if len(course["seeds"]) == 1 else f"{len(course['seeds'])} seeds"
     notes.append(
         f"Mean of {len(arm['seeds'])} seeds on test: {ours}. The course's network and recipe on the same images "
-        f"({trainings}): {theirs}; with seed {both} of both, the difference in accuracy is {above['value']:+.4f} "
+        f"({trainings}): {theirs}; with {both} of both, the difference in accuracy is {above['value']:+.4f} "
         f"({above['low']:+.4f} to {above['high']:+.4f})."
     )
     return tuple(notes)

@@ -65,9 +65,10 @@ def run_study(study: Study, kernels: Kernels) -> Path:
 
 
 def forget_trainings(folder: Path):
-    """Remove the saved states of a run's trainings and the finished trials of its grid, so that all are done again."""
+    """Remove the saved states of a run's trainings, and its finished trials and seeds, so that all are done again."""
     shutil.rmtree(folder / RESUME, ignore_errors=True)
-    (folder / "results" / "grid.jsonl").unlink(missing_ok=True)
+    for name in ("grid.jsonl", "seeds.jsonl"):
+        (folder / "results" / name).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -150,7 +150,7 @@ def plot_sweeps(
         *window,
         color=SPLIT_COLOURS["test"],
         alpha=0.12,
-        label=words("loss falls: {start} to {end}", start=start, end=end),
+        label=words("loss falls: rates {start} to {end}", start=start, end=end),
     )
     for (name, lr), colour, style in zip(marks.items(), LINES, ("--", "-.", ":", (0, (1, 1))), strict=False):
         if lr is not None and np.isfinite(lr):

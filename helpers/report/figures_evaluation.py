@@ -107,7 +107,7 @@ def groups(source: Source) -> Drawn:
     table = source.table("07_test", "groups").set_index(["group", "rate", "attribute"])
     table[["value", "low", "high"]] = table[["value", "low", "high"]].astype(float)
     gap = next((gap for gap in source.results["07_test"]["gaps"] if gap["enough"]), None)
-    told = w("none with {n} images", n=ENOUGH)
+    told = w("none with enough images of enough people")
     if gap:
         told = w(
             "{rate} of {attribute} in the group {group}: {gap}",

@@ -17,7 +17,8 @@ from helpers.system.gpus import Driver, nvidia_driver, wheel_to_install
 def choose_device(name: str = "auto") -> torch.device:
     """Return the torch device; "auto" is CUDA if this torch build has kernels for the GPU, else the CPU.
 
-    Raises StudyError if "cuda" is asked for and cannot be used, and for any other name, such as "mps".
+    On CUDA, TF32 is switched off for this process, so that fp32 means fp32. Raises StudyError if "cuda" is asked for
+    and cannot be used, and for any other name, such as "mps".
     """
     if name not in ("auto", "cpu", "cuda"):
         raise StudyError(
@@ -43,7 +44,9 @@ def cuda_problem() -> str:
     advice = f" {wheel_to_install(capability, driver.cuda)}" if driver else ""
     if any(usable):
         number = usable.index(True)
-        advice = f" It has kernels for {torch.cuda.get_device_name(number)}: set CUDA_VISIBLE_DEVICES={number}."
+        seen = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")  # torch counts those that are visible
+        chosen = seen[number] if len(seen) > number else number
+        advice = f" It has kernels for {torch.cuda.get_device_name(number)}: set CUDA_VISIBLE_DEVICES={chosen}."
     name = torch.cuda.get_device_name(0)
     return f"this torch build has no kernels for {name} (compute capability {_dotted(capability)}).{advice}"
 

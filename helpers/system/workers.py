@@ -17,8 +17,10 @@ MOST = 32  # workers; one process collects the results of all of them
 
 def cores() -> int:
     """Return the number of CPU cores that this process may use; in a container, its quota counts too."""
-    from joblib import cpu_count  # here, since the import takes a worker process a quarter of a second
-
+    try:
+        from joblib import cpu_count  # here, since the import takes a worker process a quarter of a second
+    except ImportError:  # on a GPU node that has little else than torch
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return cpu_count()
 
 

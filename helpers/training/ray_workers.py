@@ -26,7 +26,7 @@ from helpers.system.progress import PLAIN
 from helpers.system.workers import cores
 
 RETRIES = 3  # of a training whose worker process or node died, or was killed for want of memory
-MEMORY = 2**30  # bytes that a training needs on its worker, for PyTorch and a batch
+MEMORY = 2**30  # bytes that a training needs besides the images, for PyTorch and a batch
 SECONDS_TO_SAVE = 600  # for interrupted trainings: one that measures its network on a large valid split ends that first
 SPARE_STORE = 200 * 2**20  # bytes of the object store besides the images: targets, names, code, results
 
@@ -42,7 +42,7 @@ def run_on_ray(
     interruption = Interruption()
     with connected(sum(split.images.nbytes for split in splits)) as ray:
         share = _gpu_share(ray, device, gpus_per_trial)
-        train = ray.remote(num_cpus=1, num_gpus=share, memory=MEMORY, max_retries=RETRIES)(_train)
+        train = ray.remote(num_cpus=1, num_gpus=share, max_retries=RETRIES)(_train)
         stored, running = [ray.put(_packed(split)) for split in splits], {}
         try:
             for name, job in jobs.items():
@@ -63,8 +63,8 @@ def run_on_ray(
 def connected(image_bytes: int) -> Iterator[Any]:
     """Yield the module `ray`, connected to the cluster that RAY_ADDRESS names, or to one that is started here.
 
-    A cluster that is started here has this process's CPU cores and room for `image_bytes` of images; it ends with the
-    context. A connection that this process already has is used and left open.
+    A cluster that is started here has as many CPU cores as this process may use and as memory allows, and room for
+    `image_bytes` of images; it ends with the context. A connection that this process already has is used and left open.
     """
     ray = _import_ray()
     if ray.is_initialized():
@@ -73,9 +73,13 @@ def connected(image_bytes: int) -> Iterator[Any]:
     address, folder = os.environ.get("RAY_ADDRESS"), None
     options: dict[str, Any] = {"address": address}
     if not address:
+        import psutil  # may be missing on a GPU node without Ray
+
         # In /tmp if possible: the names of Ray's sockets are long, and the system allows only 107 characters.
         folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp" if os.path.isdir("/tmp") else None)
-        options = {"address": "local", "num_cpus": cores(), "include_dashboard": False, "_temp_dir": folder}
+        free = psutil.virtual_memory().available - image_bytes
+        workers = max(1, min(cores(), free // MEMORY))
+        options = {"address": "local", "num_cpus": workers, "include_dashboard": False, "_temp_dir": folder}
         options["object_store_memory"] = image_bytes + SPARE_STORE
         options["_system_config"] = {"task_oom_retries": RETRIES}  # without it, Ray tries again without end
     before = signal.getsignal(signal.SIGTERM)

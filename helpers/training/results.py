@@ -22,12 +22,14 @@ class Finished:
     """The results of finished trainings, each a dict; NaN is kept as None.
 
     A training with other settings, on other images or labels, on another kind of device or in another precision, or by
-    other code, is another training. Without a `path`, nothing is kept.
+    other code, is another training. With `elsewhere`, the trainings are done where device and precision are not known
+    here, on a cluster's GPUs if it has any; they are not mixed with those that are done in this process. Without a
+    `path`, nothing is kept.
     """
 
-    def __init__(self, path: Path | None, train: Split, valid: Split):
-        self.path, self._device = path, train.device
-        self._given = [fingerprint(train), fingerprint(valid), code_digest(ROOMS), train.device.type]
+    def __init__(self, path: Path | None, train: Split, valid: Split, elsewhere: bool = False):
+        self.path, self._device, self._elsewhere = path, train.device, elsewhere
+        self._given = [fingerprint(train), fingerprint(valid), code_digest(ROOMS)]
         self._by_key = read_finished(path) if path else {}
 
     def __contains__(self, config: Config) -> bool:
@@ -46,8 +48,10 @@ class Finished:
 
     def _key(self, config: Config) -> str:
         """Return a hash of the settings and of what is given to all trainings; names and places do not count."""
-        precision = precision_used(self._device, config.precision)
-        content = json.dumps([settings(config), *self._given, precision], sort_keys=True)
+        where = ["elsewhere"]
+        if not self._elsewhere:
+            where = [self._device.type, precision_used(self._device, config.precision)]
+        content = json.dumps([settings(config), *self._given, *where], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
@@ -70,5 +74,5 @@ def only_writer(path: Path) -> Iterator[None]:
             yield
     except Timeout as error:
         raise StudyError(
-            f"Another process is training what it writes into {path}. Wait until it ends, or stop it."
+            f"Another process is writing its trainings into {path}. Wait until it ends, or stop it."
         ) from error

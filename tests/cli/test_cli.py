@@ -21,6 +21,7 @@ from helpers.models.checkpoints import save_checkpoint
 from helpers.models.networks import build_model
 from helpers.study import ORDER
 from helpers.system.devices import choose_device
+from helpers.system.records import write_record
 
 PROBABILITIES, DECISIONS = list(ATTRIBUTES), [f"{name}_pred" for name in ATTRIBUTES]
 
@@ -172,7 +173,7 @@ def test_run_passes_on_what_was_asked_and_its_status_is_that_of_the_checks(
     check = {"name": "a", "expected": "", "measured": "", "values": {}, "passed": passed, "severity": "fault"}
     (tmp_path / "results").mkdir()
     rows = [check | {"notebook": name} for name in ORDER]
-    (tmp_path / "results" / "checks.json").write_text(json.dumps(rows))
+    write_record(tmp_path / "results" / "checks.json", {"checks": rows})
     monkeypatch.setattr(pipeline, "run_study", lambda study, kernels: asked.append(study) or tmp_path)
     monkeypatch.setattr(reporting, "make_report", lambda name, page, kernels: asked.append((name, page)))
     words = ["run", "--profile", "demo", "--run-name", "mine", "--device", "cpu", "-p", "seed=7", "--language", "en"]

@@ -240,7 +240,8 @@ def test_a_failing_notebook_stops_the_run_keeps_its_traceback_and_from_goes_on(
     run_study(Study("demo", run_name="stumble", start="05_grid"))
     told = capsys.readouterr().out
     assert "was asked for" in told and "second" in told and "first" not in told
-    kept = [RUNS / "stumble" / "resume" / "06_final" / "final.pt", RUNS / "stumble" / "results" / "grid.jsonl"]
+    results = RUNS / "stumble" / "results"
+    kept = [RUNS / "stumble" / "resume" / "06_final" / "final.pt", results / "grid.jsonl", results / "seeds.jsonl"]
     for path in kept:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("an earlier training")

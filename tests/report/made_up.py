@@ -324,6 +324,14 @@ def full_study() -> dict[str, dict]:
     return results
 
 
+def every_notebook(**data) -> dict[str, dict]:
+    """Results of all notebooks, read from data that are described so."""
+    results = full_study()
+    for result in results.values():
+        result["data"] |= data
+    return results
+
+
 def put(result: dict, path: str, value):
     """Set result["a"]["b"] by "a.b"; a whole number is a place in a list."""
     *parents, last = [int(key) if key.isdigit() else key for key in path.split(".")]

@@ -97,6 +97,13 @@ def test_few_images_are_not_worth_a_worker():
     assert workers.workers_for(202_599) == min(workers.cores(), workers.MOST)
 
 
+def test_the_cores_are_those_of_the_process_and_joblib_is_not_needed_to_count_them(monkeypatch):
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")  # as a container's quota does
+    assert workers.cores() == 1
+    monkeypatch.setitem(sys.modules, "joblib", None)
+    assert 1 <= workers.cores() <= os.cpu_count()
+
+
 @pytest.mark.skipif(not os.path.isdir("/proc"), reason="asks /proc which processes live")
 @pytest.mark.slow
 def test_workers_leave_when_their_parent_is_killed(tmp_path):

@@ -114,7 +114,7 @@ def test_two_processes_do_not_train_one_grid_and_one_that_was_killed_blocks_nobo
     command = [sys.executable, "-c", f"{program}; input()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         holder.stdout.readline()
-        with pytest.raises(StudyError, match="Another process is training what it writes into"):
+        with pytest.raises(StudyError, match="Another process is writing its trainings into"):
             run(path)
         assert not trained and not path.exists()
         holder.kill()

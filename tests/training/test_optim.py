@@ -3,6 +3,8 @@
 import contextlib
 import math
 import warnings
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -47,9 +49,9 @@ class FakeCuda:
     """A GPU of paper: recording runs the step without counting it, replay runs it on what was recorded."""
 
     def __init__(self, monkeypatch, fails: bool = False):
-        self.trained, self.replayed, self.recording, self.fails = [], 0, False, fails
+        self.trained, self.replayed, self.recording, self.fails, self.restored = [], 0, False, fails, []
         monkeypatch.setattr(optim, "_recording_stream", lambda: self)
-        monkeypatch.setattr(torch.cuda, "set_stream", lambda stream: None)
+        monkeypatch.setattr(torch.cuda, "set_stream", lambda stream: self.restored.append(stream))
         monkeypatch.setattr(torch.cuda, "current_stream", lambda: self)
         monkeypatch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
         monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: self)
@@ -106,6 +108,15 @@ def test_a_recording_that_fails_is_told_and_not_tried_again(monkeypatch):
         for images in batches_of([8] * 9):
             cuda.recorded(images, torch.zeros(8))
     assert cuda.replayed == 0 and len(told) == 1
+    assert cuda.restored == [cuda]  # the stream that was current before
+
+
+@pytest.mark.parametrize(("value", "kind"), [("", optim.RecordedStep), ("1", partial)])
+def test_the_recorded_step_can_be_switched_off(monkeypatch, value, kind):
+    monkeypatch.setenv(optim.EAGER, value)
+    monkeypatch.setattr(optim, "_recording_stream", lambda: None)
+    on_gpu = SimpleNamespace(parameters=lambda: iter([SimpleNamespace(is_cuda=True)]))
+    assert isinstance(optim.build_step(on_gpu, None, Config()), kind)
 
 
 def test_the_optimizer_is_capturable_during_the_recording_alone():

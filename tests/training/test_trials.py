@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -135,3 +136,23 @@ def test_ray_is_imported_only_when_it_is_asked_for(monkeypatch):
     importlib.reload(ray_workers)
     assert dict(run_trials(jobs(1), ([],))) == {1: 2}
     assert not list(run_trials({}, (), workers="ray"))  # a finished grid needs no cluster
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "said"),
+    [
+        ("RuntimeEnvSetupError", StudyError, "could not be set up: Failed to set up runtime environment. no disk is left"),
+        ("WorkerCrashedError", RuntimeError, "the workers that trained it died, 4 times"),
+        ("OutOfMemoryError", RuntimeError, r"Ray could not train it \(OutOfMemoryError: no disk is left"),
+    ],
+)
+def test_what_ray_could_not_do_is_told_as_what_it_is(raised, kind, said):
+    ray = pytest.importorskip("ray", reason="needs the extra scale")
+    error = getattr(ray.exceptions, raised)
+    failing = error() if raised == "WorkerCrashedError" else error("no disk is left")
+
+    def get(reference):
+        raise failing
+
+    found = ray_workers._result(SimpleNamespace(get=get, exceptions=ray.exceptions), None)
+    assert type(found) is kind and re.search(said, str(found).replace("\n", " "))
