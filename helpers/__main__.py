@@ -70,12 +70,12 @@ def run(
     Notebooks that are done are not executed again: after an interruption, the same command continues. The exit status
     is 1 if a check found a fault, 2 after an error, and 130 or 143 after an interruption.
     """
-    from helpers.checks import read_scorecard, verdict
     from helpers.cli.kernels import Kernels
     from helpers.cli.pipeline import run_study
     from helpers.cli.planning import Study, chosen
     from helpers.cli.reporting import make_report
     from helpers.run import SCORECARD
+    from helpers.scorecard import read_scorecard, verdict
 
     study = Study(profile, run_name, data_root, device, allow_missing, only, start, fresh, parameter or [])
     with Kernels() as kernels:

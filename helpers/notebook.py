@@ -6,9 +6,9 @@ import pandas as pd
 from IPython.core.getipython import get_ipython
 from IPython.display import HTML, Markdown, display
 
-from helpers.checks import Checks
 from helpers.errors import StudyError
 from helpers.plots.explorers import live
+from helpers.scorecard import Checks
 from helpers.system import progress
 
 __all__ = ["conclude", "say", "show_table"]

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 import yaml
 
-from helpers.checks import Checks
 from helpers.config import CHECKPOINTS, FIGURES, META, ROOT, RUNS, Config
 from helpers.data.batches import Split, load_split
 from helpers.data.celeba import Dataset
 from helpers.errors import StudyError
 from helpers.models.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from helpers.models.networks import architecture
+from helpers.scorecard import Checks
 from helpers.system.devices import choose_device
 from helpers.system.files import append_json, file_md5, read_jsons, write_text
 from helpers.system.provenance import environment, now, user

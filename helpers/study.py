@@ -9,10 +9,10 @@ from typing import NamedTuple
 import torch
 import yaml
 
-from helpers.checks import Checks
 from helpers.config import NOTEBOOKS, Config, check_parameters, known
 from helpers.data.celeba import Dataset, open_dataset
 from helpers.run import Run
+from helpers.scorecard import Checks
 from helpers.system.devices import choose_device, set_seed
 from helpers.system.progress import is_logged
 

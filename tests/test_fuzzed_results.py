@@ -12,10 +12,10 @@ from data.test_fuzzed_images import BYTES, fuzzed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.checks import read_scorecard, verdict
 from helpers.cli.journal import Journal
 from helpers.cli.planning import Study, plan
 from helpers.errors import StudyError
+from helpers.scorecard import read_scorecard, verdict
 from helpers.study import ORDER, notebook_parameters
 from helpers.system.files import append_json, read_jsons
 from helpers.system.records import read_arrays, read_record, record_digest, write_arrays, write_record

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import jinja2
 
-from helpers.checks import read_scorecard
 from helpers.config import ATTRIBUTES, CHECKPOINTS, FIGURES, IMAGE_SIZE, MEAN, META, RUNS, STD, check_parameter
 from helpers.data import augmentation
 from helpers.errors import StudyError
@@ -20,6 +19,7 @@ from helpers.report.numbering import Numbering
 from helpers.report.protocol import step_command
 from helpers.report.wording import NBSP, catalogue, templates, typeset
 from helpers.run import OPTIMIZERS, SCORECARD, TEST_LOG, read_results
+from helpers.scorecard import read_scorecard
 from helpers.study import ORDER
 from helpers.system.records import read_record
 

@@ -13,7 +13,7 @@ from babel.dates import format_date
 from babel.numbers import format_decimal
 from jinja2 import Undefined
 
-from helpers.checks import Formatter
+from helpers.scorecard import Formatter
 
 CATALOGUES = Path(__file__).parent / "templates" / "report"
 NARROW, NBSP, MINUS = "\u202f", "\u00a0", "−"

@@ -158,7 +158,7 @@ def test_a_fault_on_the_scorecard_is_the_exit_status_of_a_run(monkeypatch, tmp_p
     monkeypatch.setattr("helpers.cli.pipeline.run_study", lambda study, kernels: tmp_path)
     monkeypatch.setattr("helpers.cli.planning.chosen", lambda study: ("01_data", "02_baselines"))
     monkeypatch.setattr("helpers.cli.reporting.make_report", lambda *given, **named: [])
-    monkeypatch.setattr("helpers.checks.read_scorecard", lambda path: rows)
+    monkeypatch.setattr("helpers.scorecard.read_scorecard", lambda path: rows)
     done = call("run", "--profile", "demo", *options)
     assert done.exit_code == status and "Checks: " in done.output
     rows.pop()  # a notebook without any check is a fault too

@@ -6,12 +6,12 @@ import re
 
 import pytest
 
-from helpers.checks import Check
 from helpers.config import NOTEBOOKS, ROOT
 from helpers.report import sections, wording
 from helpers.report.facts import METRICS
 from helpers.report.protocol import NOT_PROTOCOL
 from helpers.report.published import measured_steps
+from helpers.scorecard import Check
 from helpers.study import ORDER, notebook_parameters
 
 NARROW, NBSP = "\u202f", "\u00a0"
