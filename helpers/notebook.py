@@ -13,6 +13,11 @@ from helpers.system import progress
 
 __all__ = ["conclude", "say", "show_table"]
 
+# Columns that need no four decimals, and how they are written
+COARSE = {
+    **{"seconds": "{:,.1f}", "seconds per epoch": "{:,.1f}", "images_per_second": "{:,.0f}"},
+    **{"tflop": "{:,.2f}", "dropout": "{:g}"},
+}
 RATES = ("lr", "weight_decay", "valley", "steep", "minimum", "slide")  # columns that span orders of magnitude
 
 
@@ -34,6 +39,8 @@ def show_table(table: pd.DataFrame, digits: int = 4, hide: tuple[str, ...] = ())
     shown = table.drop(columns=list(hide))
     small = [name for name in RATES if name in shown]
     shown = shown.assign(**{name: shown[name].map("{:.3g}".format, na_action="ignore") for name in small})
+    coarse = {name: form for name, form in COARSE.items() if name in shown}
+    shown = shown.assign(**{name: shown[name].map(form.format, na_action="ignore") for name, form in coarse.items()})
     formats = dict.fromkeys(shown.select_dtypes("integer").columns, "{:,}".format)
     number = f"{{:.{digits}f}}".format
     rows = shown.to_html(

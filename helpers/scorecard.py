@@ -85,9 +85,9 @@ class Checks:
         if failed["fault"]:
             return f"**No conclusion can be drawn here.** Checks that failed: {'; '.join(failed['fault'])}."
         if failed["remark"]:
-            return f"{text} Remarks: {'; '.join(failed['remark'])}."
+            return f"{text} **Not as expected:** {'; '.join(failed['remark'])}."
         count = sum(check.passed is True for check in self.made.values())
-        passed = {0: "", 1: " The check of this notebook passed."}
+        passed = {0: "", 1: " The check of this notebook passed.", 2: " Both checks of this notebook passed."}
         return text + passed.get(count, f" All {count} checks of this notebook passed.")
 
     def _failed(self, severity: str) -> list[str]:

@@ -90,7 +90,9 @@ def test_a_conclusion_stands_only_where_no_check_found_a_fault(tmp_path):
     made.expect("every label is right", "0 wrong", "0 wrong", True)
     assert made.conclusion("It works.") == "It works. The check of this notebook passed."
     made.expect("the window is the course's", "1e-4", "1e-2", False, "remark")
-    assert made.conclusion("It works.").startswith("It works. Remarks: the window is the course's (expected 1e-4")
+    assert made.conclusion("It works.").startswith(
+        "It works. **Not as expected:** the window is the course's (expected 1e-4"
+    )
     made.expect("the images are overfitted", "train loss < 0.01", "0.3", False)
     said = made.conclusion("It works.")
     assert "It works" not in said and "No conclusion" in said and "the images are overfitted" in said

@@ -146,7 +146,7 @@ def _about_images(dataset: Dataset, found: dict) -> Iterator[Finding]:
         yield Finding(
             "remark",
             f"a subset: {images['present']:,} of {images['listed']:,} listed images are present (missing: {some}).",
-            "Complete the download, or run with --allow-missing; the results are then for a subset.",
+            "Complete the download if you want all of them; otherwise the results are for a subset (--allow-missing).",
         )
     elif not dataset.drawn and images["listed"] < WHOLE:
         yield Finding(

@@ -79,7 +79,7 @@ def _run_grid(trials, train, valid, path, recorder, resume, workers, gpus_per_tr
                 if record := recorder(trial_name(trial) if one_seed else run_name(trial)):
                     for row in result["history"]:
                         record(row)
-                line(f"trial {finished}/{len(trials)} {run_name(trial)}: {_in_words(result)}")
+                line(f"training {finished}/{len(trials)} {run_name(trial)}: {_in_words(result)}")
         if not (left := failed):
             break
     if len(left) == len(trials):
@@ -115,7 +115,7 @@ def trial_name(config: Config) -> str:
 def run_trial(trial: Config, train: Split, valid: Split, resume: Path | None = None) -> dict:
     """Train one trial; return its factors, the scores of its last epoch and its history, all fit for JSON."""
     model = build_for(trial, train.device)
-    history = fit(model, train, valid, trial, label=trial_name(trial), resume=resume)
+    history = fit(model, train, valid, trial, label=run_name(trial), resume=resume)
     last = history.iloc[-1]
     # A diverged trial counts as finished and ranks last. Its losses are None, since JSON has no NaN.
     finite = math.isfinite(last["train_loss"]) and math.isfinite(last["val_loss"])

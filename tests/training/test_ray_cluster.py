@@ -145,8 +145,8 @@ def test_a_grid_goes_to_its_end_while_a_node_dies_with_nothing_lost_and_nothing_
     untimed = ["seconds", "history"]
     assert table.drop(columns=untimed).equals(expected.drop(columns=untimed))
     log = (tmp_path / "log").read_text()
-    told = [line.partition(" lr")[0] for line in log.splitlines() if line.startswith("trial")]
-    assert told == [f"trial {number}/6" for number in range(1, 7)]
+    told = [line.partition(" lr")[0] for line in log.splitlines() if line.startswith("training")]
+    assert told == [f"training {number}/6" for number in range(1, 7)]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")

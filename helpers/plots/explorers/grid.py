@@ -84,7 +84,7 @@ def _says(table: pd.DataFrame, chosen: int, rows: np.ndarray, wanted: dict) -> s
         scores = f"{trial['val_loss']:.4f}{seeds}, micro-F1 {trial['val_f1']:.4f}"
     return (
         f"{which}{span}The thick line is the trial with {_in_words({name: trial[name] for name in FACTORS})}, "
-        f"{chosen + 1} of {len(table)} by valid loss: {scores}."
+        f"rank {chosen + 1} of {len(table)} by valid loss: {scores}."
     )
 
 

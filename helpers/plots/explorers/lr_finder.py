@@ -77,8 +77,12 @@ def _place(lr: float, window: tuple[float, float]) -> str:
 def _rules(lr: float, sweeps: Sweeps) -> str:
     """Compare a learning rate with the nearest rule, and say what the next notebook gets."""
     known = {rule: value for rule, value in sweeps.suggestions.items() if np.isfinite(value)}
-    nearest = min(known, key=lambda rule: abs(np.log(known[rule] / lr)))
+    apart = {rule: abs(np.log(value / lr)) for rule, value in known.items()}
+    nearest = [rule for rule in known if apart[rule] < min(apart.values()) + 1e-6]  # two rules may suggest the same
+    rules = f"rule is {nearest[0]}" if len(nearest) == 1 else f"rules are {' and '.join(nearest)}"
+    times = lr / known["valley"]
+    compared = "this lr is the same" if abs(times - 1) < 0.005 else f"this lr is {times:.3g} times that"
     return (
-        f"The nearest rule is {nearest} ({ENGLISH.small(known[nearest])}). The next notebook compares its grid with "
-        f"valley's suggestion, {ENGLISH.small(known['valley'])}; this lr is {lr / known['valley']:.3g} times that."
+        f"The nearest {rules} ({ENGLISH.small(known[nearest[0]])}). The next notebook compares its grid with valley's "
+        f"suggestion, {ENGLISH.small(known['valley'])}; {compared}."
     )

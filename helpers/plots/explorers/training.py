@@ -169,7 +169,10 @@ def differences(trainings: dict[str, Training]) -> pd.DataFrame:
     """Return the parameters in which trainings differ, one row each, and one column per training."""
     known = list(next(iter(trainings.values())).parameters)
     rows = {}
-    for name in (*(name for name in known if name not in NAMES), "data"):
+    hidden = set(NAMES)
+    if any(each.parameters.get("arch", "course") != "course" for each in trainings.values()):
+        hidden.add("channels_block3")  # which only the course's network has
+    for name in (*(name for name in known if name not in hidden), "data"):
         values = [(each.parameters | {"data": each.data}).get(name, "not known") for each in trainings.values()]
         if values[0] != values[1]:
             rows[name] = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
