@@ -169,7 +169,7 @@ def differences(trainings: dict[str, Training]) -> pd.DataFrame:
     """Return the parameters in which trainings differ, one row each, and one column per training."""
     known = list(next(iter(trainings.values())).parameters)
     rows = {}
-    hidden = set(NAMES)
+    hidden: set[str] = set(NAMES)
     if any(each.parameters.get("arch", "course") != "course" for each in trainings.values()):
         hidden.add("channels_block3")  # which only the course's network has
     for name in (*(name for name in known if name not in hidden), "data"):
