@@ -192,7 +192,7 @@ def extra(result: dict) -> dict:
     return {
         "gain": _less(final["val_loss"], other["best"]["val_loss"]),
         "same_epochs": other["max_epochs"] == result["parameters"]["max_epochs"],
-        "differences": {row["metric"]: row for row in other["differences"] or []},
+        "differences": _with_sides({row["metric"]: row for row in other["differences"] or []}),
         "costs": {row["index"]: row for row in other["costs"]},
         "steps": [step | _bounds(step, "gain") | _bounds(step, "change") for step in other["steps"]],
         "scaling": _scaling(other["scaling"]),
@@ -233,6 +233,7 @@ def test(result: dict) -> dict:
     widths = [row["high"] - row["low"] for row in both if row["low"] is not None]
     error = math.hypot(*widths) / (2 * NORMAL) if len(widths) == 2 else None
     above = {row["metric"]: row for row in result["above_majority"]}
+    compared = _nested(result["comparison"]["differences"], "of", "metric")["overall"] if result["comparison"] else None
     return {
         "beats": _side(above["mean_accuracy"]),
         "above": above["mean_accuracy"],
@@ -250,7 +251,7 @@ def test(result: dict) -> dict:
         "goals": [row for row in result["threshold_gains"] if row["of"] == "overall"],
         "additional": bool(result["comparison"])
         and not result["parameters"]["compare_with"],  # 06's additional network
-        "differences": result["comparison"] and _nested(result["comparison"]["differences"], "of", "metric")["overall"],
+        "differences": compared and _with_sides(compared),
         "largest_gap": next((gap for gap in result["gaps"] if gap["enough"]), None),
     }
 
@@ -261,6 +262,11 @@ def _side(difference: dict) -> str:
     if low is None or high is None:
         return "none"
     return "above" if low > 0 else "below" if high < 0 else "around"
+
+
+def _with_sides(differences: dict[str, dict]) -> dict[str, dict]:
+    """Return the differences by metric, each with its `side` of zero."""
+    return {metric: row | {"side": _side(row)} for metric, row in differences.items()}
 
 
 def appendix(result: dict) -> dict:

@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from helpers.config import ATTRIBUTES, ROOT
+from helpers.training.grid_effects import student_interval
 
 ACCURACY = ROOT / "benchmarks" / "accuracy.json"
 SCALING = ROOT / "benchmarks" / "scaling-third.json"
@@ -67,11 +67,9 @@ def _verdict(row: dict, arm: dict, over: dict) -> str:
 
 def _over_seeds(arm: dict, over: dict, metric: str) -> tuple[float, float]:
     """Return Student's 95 % interval of the difference between two arms, over the seeds that both have."""
-    from scipy import stats  # a dependency of scikit-learn
-
     one, other = ({row["seed"]: row["valid"][metric] for row in each["per_seed"]} for each in (arm, over))
-    differences = [one[seed] - other[seed] for seed in arm["gain"]["seeds"]]
-    return stats.t.interval(0.95, len(differences) - 1, np.mean(differences), stats.sem(differences))
+    mean, reach, _ = student_interval(pd.Series([one[seed] - other[seed] for seed in arm["gain"]["seeds"]]))
+    return mean - reach, mean + reach
 
 
 def measured_scaling(path: Path = SCALING) -> pd.DataFrame:

@@ -59,7 +59,7 @@ def run_grid(
 
 
 def _run_grid(trials, train, valid, path, recorder, resume, workers, gpus_per_trial) -> pd.DataFrame:
-    done = Finished(path, train, valid, trials[0].device != "cpu" and workers == "ray")
+    done = Finished(path, train, valid, trials[0].device, workers)
     left = [trial for trial in trials if trial not in done]
     finished, one_seed = len(trials) - len(left), len({trial.seed for trial in trials}) == 1
     problem = ""

@@ -102,7 +102,7 @@ def _difference(trainings: pd.DataFrame, factor: str, value, reference) -> dict:
     lost, differences = bool(differences.isna().any()), differences.dropna()
     by_seed = differences.groupby("seed").mean()
     several = trainings["seed"].nunique() > 1
-    mean, reach, count = _interval(by_seed if several else differences)
+    mean, reach, count = student_interval(by_seed if several else differences)
     told = ("lower" if mean < 0 else "higher") if abs(mean) > reach else "not shown"
     verdict = "some diverged" if lost else told if several else "one seed"
     return {
@@ -115,7 +115,7 @@ def _difference(trainings: pd.DataFrame, factor: str, value, reference) -> dict:
     }
 
 
-def _interval(values: pd.Series) -> tuple[float, float, int]:
+def student_interval(values: pd.Series) -> tuple[float, float, int]:
     """Return the mean, the half-width of Student's 95 % interval (NaN for fewer than two values), and n."""
     from scipy import stats  # a dependency of scikit-learn
 

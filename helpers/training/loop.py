@@ -175,7 +175,7 @@ def fit_seeds(
     raised when the others have ended.
     """
     with only_writer(path) if path else contextlib.nullcontext():
-        done = Finished(path, train, valid, config.device != "cpu" and workers == "ray")
+        done = Finished(path, train, valid, config.device, workers)
         configs = [config.but(seed=seed) for seed in dict.fromkeys(seeds)]
         jobs = {
             each: Job(partial(_fit_seed, each), resume(f"seed {each.seed}")) for each in configs if each not in done

@@ -22,13 +22,13 @@ class Finished:
     """The results of finished trainings, each a dict; NaN is kept as None.
 
     A training with other settings, on other images or labels, on another kind of device or in another precision, or by
-    other code, is another training. With `elsewhere`, the trainings are done where device and precision are not known
-    here, on a cluster's GPUs if it has any; they are not mixed with those that are done in this process. Without a
-    `path`, nothing is kept.
+    other code, is another training. `device` and `workers` say where the trainings are done, as for `run_trials`. On a
+    cluster that may have GPUs, device and precision are not known here, so those trainings are not mixed with the ones
+    that are done in this process. Without a `path`, nothing is kept.
     """
 
-    def __init__(self, path: Path | None, train: Split, valid: Split, elsewhere: bool = False):
-        self.path, self._device, self._elsewhere = path, train.device, elsewhere
+    def __init__(self, path: Path | None, train: Split, valid: Split, device: str = "cpu", workers: str = "none"):
+        self.path, self._device, self._elsewhere = path, train.device, workers == "ray" and device != "cpu"
         self._given = [fingerprint(train), fingerprint(valid), code_digest(ROOMS)]
         self._by_key = read_finished(path) if path else {}
 

@@ -39,7 +39,7 @@ def test_other_labels_another_device_or_precision_and_a_cluster_make_another_tra
     Finished(tmp_path / "a.jsonl", train, valid).add(CONFIG, {"loss": 1.0})
     relabelled = dataclasses.replace(train, targets=1 - train.targets)
     assert CONFIG not in Finished(tmp_path / "a.jsonl", relabelled, valid)
-    assert CONFIG not in Finished(tmp_path / "a.jsonl", train, valid, elsewhere=True)
+    assert CONFIG not in Finished(tmp_path / "a.jsonl", train, valid, "auto", "ray")
     assert CONFIG.but(precision="bf16") not in Finished(tmp_path / "a.jsonl", train, valid)
     on_gpu = Finished(tmp_path / "a.jsonl", train, valid)
     on_gpu._device = torch.device("cuda")  # a split cannot be there without a GPU
